@@ -1,0 +1,5 @@
+"""All metadata live in setup.cfg."""
+
+from setuptools import setup
+
+setup()
