@@ -1,0 +1,144 @@
+"""Spherical Hankel transforms as one real matrix per order."""
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fxs_hpc.errors import SettingsError
+from fxs_hpc.harmonics.grids import RadialGrid
+
+
+def phase(order: ArrayLike) -> NDArray[np.int64]:
+    """Sign of (-i)^l once F = A + iB is split: +1, -1, -1, +1 for l % 4 = 0, 1, 2, 3 (A: even l, B: odd l)."""
+    return np.array([1, -1, -1, 1])[np.asarray(order) % 4]
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _bessel_all(l_max: int, x: float, out: np.ndarray) -> None:
+    """j_0 .. j_l_max at x >= 0: upwards to l = x, then by ratios j_{l+1}/j_l found from above (no zeros there)."""
+    out[:] = 0.0
+    out[0] = np.sin(x) / x if x > 0 else 1.0
+    turn = min(int(x), l_max)
+    if turn > 0:
+        out[1] = (out[0] - np.cos(x)) / x
+        for l in range(1, turn):
+            out[l + 1] = (2 * l + 1) / x * out[l] - out[l - 1]
+    if x == 0 or turn == l_max:
+        return
+    ratio = 0.0
+    start = l_max + 20 + int(np.sqrt(40.0 * max(l_max, x)))
+    for l in range(start, turn, -1):
+        ratio = 1.0 / ((2 * l + 1) / x - ratio)
+        if l <= l_max:
+            out[l] = ratio
+    for l in range(turn + 1, l_max + 1):
+        out[l] *= out[l - 1]
+
+
+@numba.njit(parallel=True, cache=True, error_model="numpy")
+def _bessel_table(l_max: int, x_out: np.ndarray, x_in: np.ndarray) -> np.ndarray:
+    """table[l, i, j] = j_l(x_out[i] * x_in[j])."""
+    table = np.empty((l_max + 1, x_out.size, x_in.size))
+    for i in numba.prange(x_out.size):
+        row = np.empty((x_in.size, l_max + 1))
+        for j in range(x_in.size):
+            _bessel_all(l_max, x_out[i] * x_in[j], row[j])
+        for l in range(l_max + 1):
+            for j in range(x_in.size):
+                table[l, i, j] = row[j, l]
+    return table
+
+
+def spherical_bessel(l_max: int, x: ArrayLike) -> NDArray[np.float64]:
+    """Spherical Bessel functions j_l(x), shape (l_max + 1, *x.shape), x >= 0."""
+    x = np.asarray(x, dtype=np.float64)
+    return _bessel_table(l_max, x.ravel(), np.ones(1)).reshape(l_max + 1, *x.shape)
+
+
+def _scales(grid: RadialGrid, direction: str, convention: str) -> tuple[NDArray, NDArray, NDArray, float, float]:
+    """Unit-free nodes (input, output), weights of u^2 du, argument scale, and length of the input space.
+
+    F(q_k) = sqrt(2/pi) length^3 sum_p weight_p j_l(scale * out_k * in_p) f(r_p).
+    """
+    n = grid.n_points
+    nodes = grid.r / grid.r_max
+    length = grid.r_max if direction == "forward" else grid.q_max
+    weights = grid.r_weights / grid.r_max**3
+    scale = grid.reciprocity * n
+    if convention == "reference":
+        r_cut = grid.r[-1]
+        length = r_cut if direction == "forward" else grid.reciprocity * n / r_cut
+        if grid.kind in ("trapz", "Zernike"):
+            nodes = np.arange(n) / n
+            weights = nodes**2 / n
+    return nodes, weights, nodes, scale, length
+
+
+def _zernike_polynomials(order: int, s_max: int, u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Radial Zernike polynomials of the ball Z_l^s(u), s = l, l+2 .. s_max, as u^l times Jacobi P_k^(0, l+1/2)(2u^2-1)."""
+    count = (s_max - order) // 2 + 1
+    table = np.empty((count, u.size))
+    x, b = 2 * u**2 - 1, order + 0.5
+    table[0] = u**order
+    if count > 1:
+        table[1] = u**order * (-(b + 0) + (b + 2) * x) / 2
+    for k in range(2, count):
+        c = 2 * k + b
+        first = 2 * k * (k + b) * (c - 2)
+        table[k] = (c - 1) * (c * (c - 2) * x - b**2) * table[k - 1] - 2 * (k - 1) * (k + b - 1) * c * table[k - 2]
+        table[k] /= first
+    return table
+
+
+def _zernike_matrices(grid: RadialGrid, l_max: int, direction: str, convention: str) -> NDArray[np.float64]:
+    """Transform of the Zernike expansion up to degree 2(2N-1), which tends to the trapezoidal rule for high degrees."""
+    u_in, weights, u_out, scale, length = _scales(grid, direction, convention)
+    s_max = 2 * (2 * grid.n_points - 1)
+    argument = scale * u_out
+    bessel = spherical_bessel(s_max + 1, argument)
+    # The reference divides by pi k where k x is right (both agree for reciprocity pi).
+    divisor = argument * (np.pi / grid.reciprocity if convention == "reference" else 1.0)
+    over = np.divide(bessel, divisor, out=np.zeros_like(bessel), where=argument > 0)
+    if convention == "exact":
+        over[1, argument == 0] = 1 / 3
+    matrices = np.empty((l_max + 1, grid.n_points, grid.n_points))
+    for order in range(l_max + 1):
+        s = np.arange(order, s_max + 1, 2)
+        factor = (-1.0) ** ((s - order) // 2) * (2 * s + 3)
+        polynomials = _zernike_polynomials(order, s_max, u_in)
+        matrices[order] = (weights * polynomials).T @ (factor[:, None] * over[s + 1])
+    return np.sqrt(2 / np.pi) * length**3 * matrices
+
+
+def hankel_matrices(
+    grid: RadialGrid, l_max: int, direction: str = "forward", r_max_convention: str = "exact"
+) -> NDArray[np.float64]:
+    """Matrices of the unitary spherical Hankel transform, without the phase (-i)^l (see `phase`).
+
+    Parameters
+    ----------
+    grid : radii; its `kind` chooses the quadrature.
+    l_max : highest order L.
+    direction : 'forward' (r -> q, ``F[q] = f[r] @ H[l]``) or 'inverse' (q -> r).
+    r_max_convention : 'exact', the physical scale; 'reference' reproduces the reference program, which takes the largest
+        radius of the grid for the cut-off (and, on the uniform grids, the step R/N).
+
+    Returns
+    -------
+    (L+1, N, N) float64, ``H[l][input, output]``
+
+    Notes
+    -----
+    ``H_l[p, k] = sqrt(2/pi) w_p j_l(q_k r_p)`` with w_p the weights of ``int r^2 dr``; for kind 'Zernike' j_l is replaced by
+    its expansion in radial Zernike polynomials.
+    """
+    if direction not in ("forward", "inverse"):
+        raise SettingsError(f"Hankel direction {direction!r} is unknown; use 'forward' or 'inverse'")
+    if r_max_convention not in ("exact", "reference"):
+        raise SettingsError(f"r_max_convention {r_max_convention!r} is unknown; use 'exact' or 'reference'")
+    if grid.kind == "Zernike":
+        return _zernike_matrices(grid, l_max, direction, r_max_convention)
+    u_in, weights, u_out, scale, length = _scales(grid, direction, r_max_convention)
+    matrices = _bessel_table(l_max, u_in, scale * u_out)
+    matrices *= (np.sqrt(2 / np.pi) * length**3 * weights)[:, None]
+    return matrices
