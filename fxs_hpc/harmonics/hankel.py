@@ -91,22 +91,23 @@ def _zernike_polynomials(order: int, s_max: int, u: NDArray[np.float64]) -> NDAr
 
 
 def _zernike_matrices(grid: RadialGrid, l_max: int, direction: str, convention: str) -> NDArray[np.float64]:
-    """Transform of the Zernike expansion up to degree 2(2N-1), which tends to the trapezoidal rule for high degrees."""
+    """Transform of the expansion in Zernike polynomials up to degree 2(2N-1), close to the trapezoidal rule.
+
+    ``int_0^1 Z_l^s(u) j_l(v u) u^2 du = (-1)^((s-l)/2) j_{s+1}(v) / v``. The reference program expands to degree L only, and
+    puts k pi for v = q_k R, whatever the reciprocity.
+    """
     u_in, weights, u_out, scale, length = _scales(grid, direction, convention)
-    s_max = 2 * (2 * grid.n_points - 1)
-    argument = scale * u_out
+    s_max = l_max if convention == "reference" else 2 * (2 * grid.n_points - 1)
+    argument = u_out * (np.pi * grid.n_points if convention == "reference" else scale)
     bessel = spherical_bessel(s_max + 1, argument)
-    # The reference divides by pi k where k x is right (both agree for reciprocity pi).
-    divisor = argument * (np.pi / grid.reciprocity if convention == "reference" else 1.0)
-    over = np.divide(bessel, divisor, out=np.zeros_like(bessel), where=argument > 0)
-    if convention == "exact":
-        over[1, argument == 0] = 1 / 3
+    over = np.divide(bessel, argument, out=np.zeros_like(bessel), where=argument > 0)
     matrices = np.empty((l_max + 1, grid.n_points, grid.n_points))
     for order in range(l_max + 1):
         s = np.arange(order, s_max + 1, 2)
         factor = (-1.0) ** ((s - order) // 2) * (2 * s + 3)
         polynomials = _zernike_polynomials(order, s_max, u_in)
         matrices[order] = (weights * polynomials).T @ (factor[:, None] * over[s + 1])
+    matrices[0, :, argument == 0] = weights
     return np.sqrt(2 / np.pi) * length**3 * matrices
 
 

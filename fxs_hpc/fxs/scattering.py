@@ -1,0 +1,48 @@
+"""From a real density on the grid to the spherical harmonic coefficients of its intensity |F|^2."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxs_hpc.harmonics.hankel import phase
+from fxs_hpc.harmonics.spherical import SphericalTransform
+
+_BLOCK = 64
+
+
+def density_coefficients(density: NDArray[np.floating], transform: SphericalTransform) -> NDArray[np.float64]:
+    """coef[m, l, re/im, r] of a real density (N, n_theta, n_phi); empty shells are skipped."""
+    size = transform.l_max + 1
+    coef = np.zeros((size, size, 2, len(density)))
+    filled = np.flatnonzero(density.any(axis=(1, 2)))
+    for start in range(0, len(filled), _BLOCK):
+        shells = filled[start : start + _BLOCK]
+        coef[..., shells] = transform.analyse(np.ascontiguousarray(np.moveaxis(density[shells], 0, -1), dtype=np.float64))
+    return coef
+
+
+def amplitude_coefficients(coef: NDArray[np.float64], hankel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coefficients of F = A + iB of a real density from those of the density: even l make A, odd l make B.
+
+    `hankel` are forward matrices (L+1, N, N) of `hankel_matrices`; the sign of (-i)^l is applied here.
+    """
+    result = np.zeros((*coef.shape[:3], hankel.shape[-1]))
+    signs = phase(np.arange(coef.shape[1]))
+    filled = np.flatnonzero(coef.any(axis=(0, 1, 2)))
+    for order, sign in enumerate(signs):
+        rows = coef[: order + 1, order][..., filled].reshape(-1, len(filled))
+        result[: order + 1, order] = sign * (rows @ hankel[order][filled]).reshape(order + 1, 2, -1)
+    return result
+
+
+def intensity_coefficients(coef: NDArray[np.float64], transform: SphericalTransform) -> NDArray[np.float64]:
+    """coef[m, l, re/im, q] of I = A^2 + B^2 from those of F = A + iB (even l make A, odd l make B)."""
+    result = np.empty_like(coef)
+    for start in range(0, coef.shape[-1], _BLOCK):
+        block = slice(start, start + _BLOCK)
+        even, odd = coef[..., block].copy(), coef[..., block].copy()
+        even[:, 1::2] = 0
+        odd[:, 0::2] = 0
+        intensity = transform.synthesise(even) ** 2
+        intensity += transform.synthesise(odd) ** 2
+        result[..., block] = transform.analyse(intensity)
+    return result
