@@ -1,0 +1,266 @@
+"""Settings of `reconstruct`: iterative phasing."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from fxs_hpc.config.common import Dimensions, FourierTransform2, Gpu, MaxQ, SettingsVersion, dimensions, settings_version
+from fxs_hpc.config.fields import Count, FiniteReal, Index, Integer, No, Positive, Section, Selection, section, setting
+from fxs_hpc.config.phasing import MainLoop, Projections
+from fxs_hpc.config.simulate_ccd import entry
+from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, structure_name
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "default": {},
+    "reference": {
+        "grid.angular_grid": "shtns",
+        "projections.reciprocal.keep_unknown_orders": False,
+        "projections.reciprocal.scale": 2.0,
+        "projections.real.shrink_wrap.kernel": "flat_top",
+        "projections.real.projections.apply": ("support", "value_threshold", "limit_imag"),
+    },
+}
+"""What a preset changes in the defaults: dotted key -> value. Keys that the file sets are left alone."""
+
+COPIES: Mapping[str, str] = {
+    "density_guess.radius": "particle_radius",
+    "projections.real.projections.support.initial_support.max_radius": "particle_radius",
+}
+"""Keys whose default is the value of another key."""
+
+DERIVED = (*COPIES, "projections.reciprocal.used_order_ids", "projections.reciprocal.SO_freedom.use", "grid.amplitude_order")
+
+REFERENCE_USED_ORDERS = tuple(range(64))
+
+
+class Grid(MaxQ):
+    """Radial and angular grid."""
+
+    max_q: Positive | No = setting(False, "largest momentum transfer; False = that of the data", "1/A")
+    max_order: Count = setting(63, "largest harmonic order of the intensity")
+    n_radial_points: Count | Literal["data"] = setting(128, "number of radial points; 'data' = as many as the data; another spelling: n_radial_grid_points")
+    amplitude_order: Literal["auto"] | Index = setting(
+        "auto", "angular band limit of the amplitudes; auto = max(max_order, ceil(max_q * amplitude_radius) + 6), in the reference preset max_order"
+    )
+    amplitude_radius: Positive | No = setting(False, "outer radius of the particle, for amplitude_order auto; False = particle_radius", "A")
+    angular_grid: Literal["alias_free", "shtns"] = setting("alias_free", "sizes chosen where n_theta, n_phi are 0: alias-free, or the reference program's")
+
+
+class Bump(Section):
+    """Smooth envelope."""
+
+    slope: Positive = setting(0.3, "s of exp(-s R^2 / (R^2 - r^2))")
+
+
+class RandomAmplitude(Section):
+    """Random factor."""
+
+    SNR: Positive = setting(2.0, "each voxel is multiplied by 1 + U(0, 1) / SNR")
+
+
+class LowResolutionGuess(Section):
+    """Envelope from the autocorrelation."""
+
+    threshold_to_max: FiniteReal = setting(0.01, "values below this fraction of the maximum are set to 0")
+
+
+class DensityGuess(Section):
+    """Density at the start."""
+
+    type: Literal["bump", "ball", "low_resolution_autocorrelation"] = setting("bump", "envelope")
+    bump: Bump = section(Bump)
+    low_resolution_autocorrelation: LowResolutionGuess = section(LowResolutionGuess)
+    radius: FiniteReal = setting(150.0, "radius R of the envelope; negative = whole grid; default: particle_radius", "A")
+    amplitude_function: Literal["random"] = setting("random", "factor on the envelope")
+    random: RandomAmplitude = section(RandomAmplitude)
+
+
+class OutputModifiers(Section):
+    """What is done to the densities before they are stored."""
+
+    shift_to_center: bool = setting(False, "shift the centre of mass to the origin")
+    fix_orientation: bool = setting(True, "2D: rotate by the remaining discrete rotation")
+
+
+class MultiProcess(Section):
+    """Reconstructions and processes."""
+
+    use: bool = setting(True, "several processes; False = one after another in this process")
+    n_parallel_reconstructions: bool | Count = setting(
+        False, "how many reconstructions are made, as many at a time as the cores bear; True or False = one per core, but at least four"
+    )
+
+
+class Profiling(Section):
+    """Profiles of the processes."""
+
+    enable: bool = setting(False, "", only=(False,), instead="run `python -m cProfile -m fxs_hpc ...` with multi_process.use: False")
+    reconstruction_process_id: Integer = setting(1, "", only=(1,), instead="profiling is not available")
+    gpu_worker_id: Integer = setting(-1, "", only=(-1,), instead="profiling is not available")
+
+
+class InvariantInputOptions(Options):
+    """Kept for existing files; the plots of the input are set under reconstructions."""
+
+    plot_first_invariants: bool = setting(True, "", only=(True,), instead="see reconstructions.options.plot_first_used_invariants")
+    plot_range: bool = setting(False, "", only=(False,), instead="see reconstructions.options")
+    save_invariant: bool = setting(True, "", only=(True,), instead="invariants are stored by extract")
+
+
+class InvariantInput(Entry):
+    """Input file of the invariants."""
+
+    name: str = setting("{dimensions}d_{structure_name}.h5", "file name")
+    folder: str = setting("invariants", "key of the folder in IO.folders")
+    options: InvariantInputOptions = section(InvariantInputOptions)
+
+
+class ReconstructionOptions(Options):
+    """What is written beside the reconstructions."""
+
+    generate_vtk_files: Selection = setting(slice(2), "the ranks (best first) that get VTK files, the worst in addition; True = all, False = none")
+    generate_2d_images: bool = setting(True, "2D: pictures of the densities")
+    plot_error_metrics: bool = setting(True, "error_metrics.png")
+    plot_first_used_invariants: bool = setting(True, "first_Bl.png")
+    plot_reconstructed_deg2_invariants: Selection = setting(slice(0, 3), "the ranks that get <id>_out_Bl.png")
+    plot_invariant_error: No | tuple[Index, ...] = setting(False, "orders whose error is plotted over the steps; needs deg2_invariant_l2_diff")
+
+
+class ReconstructionsEntry(Entry):
+    """File of the reconstructions."""
+
+    name: str = setting("data.h5", "file name")
+    folder: str = setting("results", "key of the folder in IO.folders")
+    options: ReconstructionOptions = section(ReconstructionOptions)
+
+
+class ReconstructStorage(Storage):
+    """Folders and files."""
+
+    default_folders: ClassVar[Mapping[str, Any]] = {
+        "data": {"home": "data/fxs/"},
+        "invariants": {"data": "invariants/"},
+        "results": {"data": "reconstructions/{dimensions}d_{structure_name}/{time}/run_{run}/"},
+        "vtk_files": {"results": "vtk/"},
+        "result_image": {"results": "pics/"},
+        "ft_weights": {"data": "ft_weights/"},
+    }
+
+    class Files(Section):
+        """Files."""
+
+        invariants: InvariantInput = section(InvariantInput)
+        reconstructions: ReconstructionsEntry = section(ReconstructionsEntry)
+        real_vtk: Entry = entry("real_{reconstruction}.vts", "vtk_files")
+        reciprocal_vtk: Entry = entry("reciprocal_{reconstruction}.vts", "vtk_files")
+        result_image: Entry = entry("reconstruction_{reconstruction}.png", "result_image")
+        result_image_intensity: Entry = entry("reconstruction_{reconstruction}.png", "result_image")
+        ft_weights: Entry = entry("weights{postfix}_{type}.h5", "ft_weights")
+
+    files: Files = section(Files)
+
+
+class Reconstruct(Section):
+    """Phase the invariants: reconstruct densities."""
+
+    derived: ClassVar[tuple[str, ...]] = (*DERIVED, *PRESETS["reference"])
+
+    settings_version: SettingsVersion = settings_version()
+    preset: Literal["default", "reference"] = setting("default", "table of defaults: ours, or such that the loop does what the reference program does")
+    dimensions: Dimensions = dimensions()
+    structure_name: StructureName = structure_name("default_structure")
+    seed: Literal["auto"] | Index = setting("auto", "seed of the random starts; auto = the number of the run, so that each run is new and reproducible")
+    particle_radius: Positive = setting(150.0, "radius of a ball that surely holds the particle", "A")
+    grid: Grid = section(Grid)
+    fourier_transform: FourierTransform2 = section(FourierTransform2)
+    density_guess: DensityGuess = section(DensityGuess)
+    projections: Projections = section(Projections)
+    output_density_modifiers: OutputModifiers = section(OutputModifiers)
+    main_loop: MainLoop = section(MainLoop)
+    GPU: Gpu = section(Gpu)
+    multi_process: MultiProcess = section(MultiProcess)
+    profiling: Profiling = section(Profiling)
+    IO: ReconstructStorage = section(ReconstructStorage)
+
+    @classmethod
+    def prepare(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Fill the defaults that depend on other keys."""
+        preset = tree.get("preset", "default")
+        for key, value in PRESETS.get(preset, {}).items() if isinstance(preset, str) else ():
+            tree = with_default(tree, key, value)
+        for key, source in COPIES.items():
+            tree = with_default(tree, key, tree.get(source, cls.model_fields[source].default))
+        max_order = lookup(tree, "grid.max_order", Grid.model_fields["max_order"].default)
+        if isinstance(max_order, int):
+            tree = _with_orders(tree, max_order, preset)
+        return with_default(tree, "projections.reciprocal.SO_freedom.use", tree.get("dimensions") == 2)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Reconstruct":
+        reciprocal, limit = self.projections.reciprocal, self.grid.max_order
+        if any(order > limit for order in reciprocal.used_order_ids):
+            raise ValueError(f"projections.reciprocal.used_order_ids: {max(reciprocal.used_order_ids)} is above grid.max_order = {limit}")
+        if not reciprocal.used_order_ids:
+            raise ValueError("projections.reciprocal.used_order_ids is empty")
+        if self.dimensions == 3 and reciprocal.SO_freedom.use:
+            raise ValueError("projections.reciprocal.SO_freedom.use: only in 2D; in 3D the rotation is free until average aligns")
+        if isinstance(self.grid.amplitude_order, int) and not isinstance(self.grid.amplitude_order, bool) and self.grid.amplitude_order < limit:
+            raise ValueError(f"grid.amplitude_order: {self.grid.amplitude_order} is below grid.max_order = {limit}")
+        self._one_entry_per_loop()
+        return self
+
+    def _one_entry_per_loop(self) -> None:
+        real, loops = self.projections.real, self.main_loop.sub_loops
+        lists = {
+            "shrink_wrap.sigmas": real.shrink_wrap.sigmas,
+            "shrink_wrap.thresholds": real.shrink_wrap.thresholds,
+            "HIO.beta": real.HIO.beta,
+            "RAAR.beta": real.RAAR.beta,
+        }
+        for key, values in lists.items():
+            if len(values) != 1 and not len(loops.order) <= len(values) <= max(len(loops.order), len(loops.loops)):
+                raise ValueError(f"projections.real.{key}: {len(values)} entries for the {len(loops.order)} blocks {', '.join(loops.order)}")
+
+
+def _with_orders(tree: dict[str, Any], max_order: int, preset: Any) -> dict[str, Any]:
+    every = tuple(range(max_order + 1))
+    tree = with_default(tree, "projections.reciprocal.used_order_ids", every)
+    if lookup(tree, "projections.reciprocal.used_order_ids", None) == REFERENCE_USED_ORDERS and max_order < REFERENCE_USED_ORDERS[-1]:
+        # Stored settings hold the reference's default of 64 orders whatever the grid has.
+        tree = with_value(tree, "projections.reciprocal.used_order_ids", every)
+    return with_default(tree, "grid.amplitude_order", max_order) if preset == "reference" else tree
+
+
+def lookup(tree: Mapping[str, Any], key: str, default: Any) -> Any:
+    """Value at the dotted `key`, or `default`."""
+    node: Any = tree
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return default
+        node = node[part]
+    return node
+
+
+def with_value(tree: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """A copy of `tree` with the dotted `key` set; a node that is no mapping is left for the validation to refuse."""
+    first, _, rest = key.partition(".")
+    if not rest:
+        return {**tree, first: value}
+    node = tree.get(first)
+    if isinstance(node, Section):
+        node = {name: getattr(node, name) for name in type(node).model_fields}
+    if node is not None and not isinstance(node, Mapping):
+        return dict(tree)
+    return {**tree, first: with_value(node or {}, rest, value)}
+
+
+def with_default(tree: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """A copy of `tree` with the dotted `key` set where it is not."""
+    first, _, rest = key.partition(".")
+    if not rest:
+        return {value_key: item for value_key, item in ({first: value} | dict(tree)).items()}
+    node = tree.get(first)
+    if isinstance(node, Section) or (node is not None and not isinstance(node, Mapping)):
+        return dict(tree)
+    return {**tree, first: with_default(node or {}, rest, value)}
