@@ -1,0 +1,51 @@
+"""What a stage is given besides its settings, and what it says about itself before it starts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fxs_hpc.config.ini import RunConfig
+from fxs_hpc.stages.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Context:
+    """Surroundings of one stage.
+
+    Attributes
+    ----------
+    workspace : Workspace
+        Folders and files of the command.
+    config : RunConfig
+        What config.ini says.
+    threads : int
+        Cores that the stage may use.
+    precision : {'single', 'double'}
+        Arithmetic of the phasing loop.
+    resume : bool
+        Continue the newest unfinished run instead of starting a new one.
+    source : Path
+        The settings file.
+    say : callable
+        Prints one line.
+    command_line : str
+        What the user typed.
+    """
+
+    workspace: Workspace
+    config: RunConfig
+    threads: int
+    precision: str
+    resume: bool
+    source: Path
+    say: Callable[[str], None]
+    command_line: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a stage needs: peak memory and disk in bytes, and lines for the user."""
+
+    memory: int
+    disk: int
+    lines: tuple[str, ...] = ()
