@@ -64,11 +64,6 @@ class BallTransform:
         matrices = hankel_matrices(self.radial, self.l_max, direction, self._convention)
         return (matrices * phase(np.arange(self.l_max + 1))[:, None, None]).astype(self.dtype)
 
-    @cached_property
-    def q_vectors(self) -> NDArray[np.float64]:
-        """Cartesian q (3, n_theta, n_phi, N) in 1/A."""
-        return np.moveaxis(self.angular.directions(), -1, 0)[..., None] * self.radial.q
-
     def analyse(self, fields: NDArray[np.floating]) -> Coefficients:
         """Coefficients (L+1, L+1, 2, c N) of c real fields (c, n_theta, n_phi, N)."""
         return np.concatenate([self._spherical.analyse(field).astype(self.dtype) for field in fields], axis=-1)
@@ -89,7 +84,7 @@ class BallTransform:
 
     def shifted(self, fields: NDArray[np.floating], centre: NDArray[np.floating]) -> NDArray[np.floating]:
         """Amplitude fields h times exp(+i q.centre): the density moves such that `centre` (3,) in A comes to the origin."""
-        angle = np.tensordot(np.asarray(centre, dtype=float), self.q_vectors, axes=1)
+        angle = (self.angular.directions() @ np.asarray(centre, dtype=float))[..., None] * self.radial.q
         cosine, sine = np.cos(angle), np.sin(angle)
         return np.stack([cosine * h + sine * point_inverted(h) for h in fields])
 
