@@ -56,7 +56,7 @@ def correlation_angles(max_order: int) -> NDArray[np.float64]:
 
 @numba.njit(parallel=True, cache=True, fastmath={"contract", "reassoc"})
 def _circular_components(invariants: np.ndarray, first: int, rows: int, table: np.ndarray) -> np.ndarray:
-    """C_n(q1, q2) = sum_l B_l Pbar_l^n(q1) Pbar_l^n(q2) 4 pi/(2l+1)/(4 pi), rows q1 = first .. first + rows - 1."""
+    """C_n(q1, q2) = sum over even l of B_l Pbar_l^n(q1) Pbar_l^n(q2) / (2l+1) for q1 = first .. first + rows - 1."""
     n_orders, _, n_q = invariants.shape
     components = np.zeros((n_orders, rows, n_q))
     for n in numba.prange(n_orders):

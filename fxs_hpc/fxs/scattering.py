@@ -35,14 +35,14 @@ def amplitude_coefficients(coef: NDArray[np.float64], hankel: NDArray[np.float64
 
 
 def intensity_coefficients(coef: NDArray[np.float64], transform: SphericalTransform) -> NDArray[np.float64]:
-    """coef[m, l, re/im, q] of I = A^2 + B^2 from those of F = A + iB (even l make A, odd l make B)."""
+    """coef[m, l, re/im, q] of I = |F|^2 from those of F = A + iB (even l make A, odd l make B); odd orders are zero.
+
+    A^2 + B^2 is the centrosymmetric part of (A + B)^2, so one real field is synthesised and its even orders are kept.
+    """
     result = np.empty_like(coef)
     for start in range(0, coef.shape[-1], _BLOCK):
         block = slice(start, start + _BLOCK)
-        even, odd = coef[..., block].copy(), coef[..., block].copy()
-        even[:, 1::2] = 0
-        odd[:, 0::2] = 0
-        intensity = transform.synthesise(even) ** 2
-        intensity += transform.synthesise(odd) ** 2
-        result[..., block] = transform.analyse(intensity)
+        field = transform.synthesise(np.ascontiguousarray(coef[..., block]))
+        result[..., block] = transform.analyse(np.square(field, out=field))
+    result[:, 1::2] = 0
     return result
