@@ -101,7 +101,7 @@ class Section(BaseModel):
                 keys = ", ".join(cls.model_fields)
                 raise ValueError(f"expected sub-settings ({keys}) and not a bare value")
             data = {cls.short_form: data}
-        tree = {key: canonical(value) for key, value in data.items()}
+        tree = {key: _completed(cls, key, canonical(value)) for key, value in data.items()}
         return cls.prepare(_respell(cls.alternates, tree))
 
     @classmethod
@@ -129,6 +129,14 @@ class Section(BaseModel):
         return type(self).model_validate({**{name: getattr(self, name) for name in type(self).model_fields}, **values})
 
 
+def _completed(model: type[Section], key: Any, value: Any) -> Any:
+    """A section that is partly given where its default is one of its own (such as a file's name and folder)."""
+    default = model.model_fields[key].default if key in model.model_fields else None
+    if isinstance(default, Section) and (value is None or isinstance(value, Mapping)):
+        return {**default.tree(), **(value or {})}
+    return value
+
+
 def _respell(alternates: Mapping[str, str], tree: dict[str, Any]) -> dict[str, Any]:
     for found, key in alternates.items():
         if found not in tree:
@@ -147,9 +155,19 @@ def as_tree(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: as_tree(item) for key, item in value.items()}
     if isinstance(value, tuple):
+        if (step := _progression(value)) is not None:
+            return {"command": f"np.arange({value[0]}, {value[-1] + step}, {step})"}
         return [as_tree(item) for item in value]
     if isinstance(value, slice):
         return {"command": f"slice({value.start}, {value.stop}, {value.step})"}
     if isinstance(value, float) and math.isinf(value):
         return {"command": "np.inf" if value > 0 else "-np.inf"}
     return value
+
+
+def _progression(values: tuple[Any, ...]) -> int | None:
+    """Step of a long arithmetic progression of integers, else None."""
+    if len(values) < 8 or any(type(value) is not int for value in values):
+        return None
+    step = int(values[1] - values[0])
+    return step if step and all(b - a == step for a, b in zip(values, values[1:], strict=False)) else None

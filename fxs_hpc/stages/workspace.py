@@ -16,6 +16,11 @@ PREFIXED = "{dimensions}d_{structure_name}"
 ROOTS = ("home", "base")
 
 
+def now() -> datetime:
+    """The present moment in UTC."""
+    return datetime.now(UTC)
+
+
 def date_of(moment: datetime) -> str:
     """`D_M_YYYY` without padding, as in the names of result folders."""
     return f"{moment.day}_{moment.month}_{moment.year}"
@@ -47,13 +52,13 @@ class Workspace:
     storage: Storage
     structure_name: str
     dimensions: int | None = 3
-    today: str = field(default_factory=lambda: date_of(datetime.now(UTC)))
+    today: str = field(default_factory=lambda: date_of(now()))
 
     @classmethod
     def of(cls, home: Path, settings: Any, today: str | None = None) -> "Workspace":
         """The workspace of a settings model."""
         dimensions = getattr(settings, "dimensions", None)
-        return cls(home, settings.IO, settings.structure_name, dimensions, today or date_of(datetime.now(UTC)))
+        return cls(home, settings.IO, settings.structure_name, dimensions, today or date_of(now()))
 
     def folder(self, key: str, **placeholders: Any) -> Path:
         """Folder called `key` in IO.folders; placeholders such as run=0 are filled in.

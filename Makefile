@@ -1,0 +1,43 @@
+# make demo   the 3D tutorial at a small size, from nothing to pictures
+# make test   the whole test suite, with its own set-up
+# make docs   docs/settings.md from the definitions
+# make clean  remove what these made
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+TESTERS ?= 2
+export OMPI_MCA_osc ?= ^ucx
+
+.PHONY: demo test check docs clean
+
+demo: $(VENV)/.installed
+	@test -f demo/config.ini || $(BIN)/fxs-hpc init demo
+	cd demo && ../$(BIN)/fxs-hpc fxs simulate_ccd demo extract demo reconstruct demo average demo
+
+test: check
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS)
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m fxs_hpc.config.document docs/settings.md
+
+# One virtual environment; the stamps say for which setup.cfg it was made.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed, $$($(PYTHON) --version 2>&1) is found; name another: make demo PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "error: this Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: setup.cfg | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable "$$(command -v mpirun >/dev/null && echo . || echo .[mpi])"
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .[test]
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .hypothesis .mypy_cache .ruff_cache

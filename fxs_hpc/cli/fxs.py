@@ -1,0 +1,157 @@
+"""`fxs-hpc fxs`: the chain of commands of fluctuation X-ray scattering."""
+
+import importlib
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+
+from fxs_hpc.cli.chain import load_all
+from fxs_hpc.cli.problems import reported
+from fxs_hpc.config import ini
+from fxs_hpc.config.commands import COMMANDS, command_named
+from fxs_hpc.config.document import commented_yaml
+from fxs_hpc.config.settings import Loaded
+from fxs_hpc.errors import DataError, InputFileError, SettingsError, UsageError
+from fxs_hpc.stages.context import Context, Plan
+from fxs_hpc.stages.workspace import Workspace, date_of, now
+
+PICTURES = (".png", ".vts", ".vti", ".vtr")
+SHOWN_CHANGES = 8
+
+COMMAND_LIST = "\n".join(f"  {command.name:13s} {command.summary}" for command in COMMANDS.values())
+
+EPILOG = f"""\b
+Commands, in the order of the work:
+{COMMAND_LIST}
+\b
+  settings      print the settings of a command with their meaning: fxs settings reconstruct [--full]
+\b
+NAME is the name of a settings file, HOME/settings/projects/fxs/COMMAND/NAME.yaml, or a path.
+It may be left out where config.ini names one under [fxs].
+\b
+Examples:
+  fxs-hpc fxs simulate_ccd tutorial extract tutorial reconstruct tutorial average tutorial
+  fxs-hpc fxs reconstruct tutorial --dry-run
+  fxs-hpc fxs reconstruct tutorial --set multi_process.n_parallel_reconstructions=2
+  fxs-hpc fxs reconstruct tutorial --resume
+"""
+
+
+@click.command(epilog=EPILOG, options_metavar="[OPTIONS]")
+@click.argument("words", nargs=-1, metavar="COMMAND [NAME] [COMMAND [NAME] ...]")
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="config.ini; else that of this directory or of a parent.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, with memory and disk, and stop.")
+@click.option("--resume", is_flag=True, help="Continue the newest unfinished run.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting; with several commands COMMAND.KEY=VALUE.")
+@click.option("--full", is_flag=True, help="With `settings`: every key, also the rare ones.")
+@click.option("-v", "--debug", is_flag=True, help="Show where an error comes from.")
+def fxs(words: tuple[str, ...], config: Path | None, dry_run: bool, resume: bool, overrides: tuple[str, ...], full: bool, debug: bool) -> None:
+    """Fluctuation X-ray scattering: from cross-correlations to a density.
+
+    Commands run one after another; a failure stops the chain.
+    """
+    with reported(debug):
+        if words[:1] == ("settings",):
+            click.echo(_settings_text(words[1:], full), nl=False)
+            return
+        run_config = ini.load(_config_path(config))
+        chain = load_all(words, run_config, overrides)
+        today = date_of(now())
+        for number, loaded in enumerate(chain, start=1):
+            _announce(number, len(chain), loaded)
+            context = _context(loaded, run_config, resume, today)
+            if dry_run:
+                _show_plan(_stage(loaded.command), loaded, context)
+            else:
+                _show_results(_stage(loaded.command).run(loaded.model, context))
+
+
+def _settings_text(words: Sequence[str], full: bool) -> str:
+    if len(words) != 1:
+        raise UsageError(f"fxs settings: name one command of {', '.join(COMMANDS)}")
+    return commented_yaml(command_named(words[0]), full)
+
+
+def _config_path(given: Path | None) -> Path:
+    if given is not None:
+        if not given.is_file():
+            raise SettingsError(f"--config {given}: there is no such file; `fxs-hpc init DIR` makes one")
+        return given
+    found = ini.find(Path.cwd())
+    if found is None:
+        raise SettingsError(f"there is no {ini.FILE_NAME} in {Path.cwd()} or above it; `fxs-hpc init DIR` makes a working directory: go there")
+    return found
+
+
+def _context(loaded: Loaded, config: ini.RunConfig, resume: bool, today: str) -> Context:
+    return Context(
+        workspace=Workspace.of(config.home, loaded.model, today),
+        config=config,
+        threads=config.cores,
+        precision=config.precision,
+        resume=resume,
+        source=loaded.source,
+        say=lambda line: click.echo(line),
+        command_line=shlex.join(["fxs-hpc", *sys.argv[1:]]),
+    )
+
+
+def _stage(command: str) -> ModuleType:
+    name = f"fxs_hpc.stages.{command}"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            raise UsageError(f"{command} is not part of this version") from None
+        raise
+
+
+def _announce(number: int, total: int, loaded: Loaded) -> None:
+    count = f"[{number}/{total}] " if total > 1 else ""
+    click.echo(click.style(f"{count}{loaded.command}: {COMMANDS[loaded.command].summary}", bold=True))
+    click.echo(f"  settings {_nice(loaded.source)}")
+    changes = [f"{key} = {_short(value)}" for key, value in loaded.changed.items()]
+    if changes:
+        more = f", and {len(changes) - SHOWN_CHANGES} more" if len(changes) > SHOWN_CHANGES else ""
+        click.echo(f"  not default: {', '.join(changes[:SHOWN_CHANGES])}{more}")
+    for note in loaded.notes:
+        click.echo(f"  note: {note}")
+
+
+def _show_plan(stage: ModuleType, loaded: Loaded, context: Context) -> None:
+    try:
+        plan: Plan = stage.plan(loaded.model, context)
+    except (InputFileError, DataError) as error:
+        click.echo(f"  cannot be planned yet: {error}")
+        return
+    for line in plan.lines:
+        click.echo(f"  {line}")
+    click.echo(f"  memory {_bytes(plan.memory)}, disk {_bytes(plan.disk)}, cores {context.threads}")
+
+
+def _show_results(folder: Path) -> None:
+    click.echo(f"  results in {_nice(folder)}")
+    pictures = sorted(path for path in folder.rglob("*") if path.suffix in PICTURES)
+    for path in pictures:
+        click.echo(f"    {path.relative_to(folder)}")
+
+
+def _nice(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _short(value: Any) -> str:
+    text = str(value["command"] if isinstance(value, dict) and set(value) == {"command"} else value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _bytes(count: int) -> str:
+    size, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.3g} {units[0]}"
