@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from fxs_hpc.errors import DataError
 from fxs_hpc.fxs.fourier import BallTransform, amplitude_fields, density_fields, inverted, point_inverted
-from fxs_hpc.fxs.so3 import Match, euler_angles, find_rotation, refine_rotation
+from fxs_hpc.fxs.so3 import Match, euler_angles, find_rotation, refine_rotation, rotation_of
 from fxs_hpc.harmonics.wigner import Coefficients, inner_product, rotate
 
 
@@ -83,7 +83,7 @@ def prepare(
     centre = np.zeros(3)
     if centred:
         centre = centre_of_mass(ball, fields[0])
-        coef, amplitudes = _moved(ball, coef, centre), _moved_amplitude(ball, amplitudes, centre)
+        coef, amplitudes = moved(ball, coef, centre), moved_amplitude(ball, amplitudes, centre)
     factor = _scale(ball.synthesise(coef)[0], normalisation)
     coef, amplitudes = coef / ball.dtype.type(factor), amplitudes / ball.dtype.type(factor)
     matched = coef if support is None else _within(ball, coef, support, centre, support_threshold)
@@ -102,16 +102,18 @@ def _scale(density: NDArray[np.floating], normalisation: str | None) -> float:
 def _within(
     ball: BallTransform, coef: Coefficients, support: NDArray, centre: NDArray, threshold: float
 ) -> Coefficients:
-    mask = ball.synthesise(_moved(ball, ball.analyse(support[None].astype(float)), centre))[0] > threshold
+    mask = ball.synthesise(moved(ball, ball.analyse(support[None].astype(float)), centre))[0] > threshold
     return ball.analyse(ball.synthesise(coef) * mask)
 
 
-def _moved_amplitude(ball: BallTransform, amplitude: Coefficients, centre: NDArray[np.floating]) -> Coefficients:
+def moved_amplitude(ball: BallTransform, amplitude: Coefficients, centre: NDArray[np.floating]) -> Coefficients:
+    """Amplitude of the density moved such that `centre` (3,) in A comes to the origin."""
     return ball.analyse(ball.shifted(ball.synthesise(amplitude), centre))
 
 
-def _moved(ball: BallTransform, density: Coefficients, centre: NDArray[np.floating]) -> Coefficients:
-    return ball.density(_moved_amplitude(ball, ball.amplitude(density), centre))
+def moved(ball: BallTransform, density: Coefficients, centre: NDArray[np.floating]) -> Coefficients:
+    """Density moved such that `centre` (3,) in A comes to the origin, by a phase ramp on its Fourier transform."""
+    return ball.density(moved_amplitude(ball, ball.amplitude(density), centre))
 
 
 def other_hand(volume: Volume, n_points: int) -> Volume:
@@ -213,9 +215,9 @@ def _turned(volume: Volume, match: Match) -> Volume:
 
 def _shifted_onto(ball: BallTransform, reference: Volume, volume: Volume) -> Volume:
     centre = find_shift(ball, reference.density, volume.density)
-    density = _moved(ball, volume.density, centre)
-    matched = density if volume.matched is volume.density else _moved(ball, volume.matched, centre)
-    amplitude = _moved_amplitude(ball, volume.amplitude, centre)
+    density = moved(ball, volume.density, centre)
+    matched = density if volume.matched is volume.density else moved(ball, volume.matched, centre)
+    amplitude = moved_amplitude(ball, volume.amplitude, centre)
     return replace(volume, density=density, amplitude=amplitude, matched=matched, shift=volume.shift - centre)
 
 
@@ -247,9 +249,34 @@ def find_shift(
     return centre
 
 
+@dataclass(frozen=True)
+class Pose:
+    """An isometry of space: points x (..., 3) go to ``x @ matrix.T + offset``."""
+
+    matrix: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    def __call__(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        return points @ self.matrix.T + self.offset
+
+    def after(self, first: "Pose") -> "Pose":
+        """This pose applied to the result of `first`."""
+        return Pose(self.matrix @ first.matrix, self.matrix @ first.offset + self.offset)
+
+    def inverse(self) -> "Pose":
+        """The isometry that undoes this one."""
+        return Pose(self.matrix.T, -self.matrix.T @ self.offset)
+
+
+def pose_of(volume: Volume) -> Pose:
+    """Where each point of the object as stored lies in the aligned volume: inversion, rotation and shift, after centring."""
+    matrix = rotation_of(total_rotation(volume)).as_matrix() * (-1 if volume.inverted else 1)
+    return Pose(matrix, volume.shift - matrix @ volume.centre)
+
+
 def total_rotation(volume: Volume) -> NDArray[np.float64]:
     """Euler angles (3,) of all rounds put together."""
     rotation = Rotation.identity()
     for angles in volume.angles:
-        rotation = Rotation.from_euler("ZYZ", angles) * rotation
+        rotation = rotation_of(angles) * rotation
     return euler_angles(rotation)

@@ -107,10 +107,14 @@ def inverted(coef: Coefficients, n_points: int) -> Coefficients:
 
 
 def density_fields(density: NDArray) -> NDArray[np.floating]:
-    """Real fields (c, n_theta, n_phi, N) of a density (n_theta, n_phi, N): c = 1 if it is real, else real and imaginary part."""
+    """Real fields (c, n_theta, n_phi, N) of a density (n_theta, n_phi, N): c = 1 if it is real, else real and imaginary part.
+
+    An imaginary part below the rounding of a single precision density counts as none.
+    """
     if not np.iscomplexobj(density):
         return density[None]
-    return np.stack([density.real, density.imag]) if np.any(density.imag) else density.real[None]
+    real = np.abs(density.imag).max() <= 1e-7 * np.abs(density.real).max()
+    return density.real[None] if real else np.stack([density.real, density.imag])
 
 
 def density_of(fields: NDArray[np.floating]) -> NDArray:
