@@ -7,7 +7,7 @@ average_intensity (N,) : <I>(q)
 cross_correlation/I1I1 (N, N, n_delta) f8 : C(q1, q2, Delta), stored in one piece so that any slab is read without unpacking
 deg_2_invariant/I1I1 (L+1, N, N) f8 : B_l of a simulation. The reference stores complex numbers whose imaginary part is zero
     (B_l of a real intensity is real); float64 halves the space, and odd orders, all zero, take none.
-model/ : a simulated object: density (N, n_theta, n_phi) f4, r [A], theta, phi [rad]; attribute `shapes`, JSON that
+model/ : a simulated object: density (N, n_theta, n_phi) f4 (empty shells take no space), r [A], theta, phi [rad]; attribute `shapes`, JSON that
     describes the exact object (see `fxs_hpc.fxs.shapes.to_json`)
 """
 
@@ -36,7 +36,10 @@ def _write_invariants(file: h5py.File, invariants: NDArray) -> None:
 
 def _write_model(file: h5py.File, model: shapes.Model) -> None:
     group = file.create_group("model")
-    group["density"] = model.density.astype(np.float32)
+    shape = model.density.shape
+    density = group.create_dataset("density", shape, np.float32, chunks=(1, *shape[1:]), compression="gzip", compression_opts=1)
+    for shell in np.flatnonzero(model.density.any(axis=(1, 2))):
+        density[shell] = model.density[shell]
     for name, unit in (("r", "A"), ("theta", "rad"), ("phi", "rad")):
         group[name] = getattr(model, name)
         group[name].attrs["unit"] = unit

@@ -1,7 +1,7 @@
 """Rotational invariants B_l of an intensity, and the data that phasing needs from them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,10 @@ class InvariantData:
         for order, matrix in enumerate(self.projection_matrices):
             if len(matrix) != n_q:
                 raise DataError(f"projection matrix of order {order} has {len(matrix)} rows for {n_q} radial points")
+
+    def without_invariants(self) -> "InvariantData":
+        """The same data without the large B_l; their masks are kept."""
+        return replace(self, invariants=None)
 
 
 def invariants_of(coef: NDArray[np.float64], even_only: bool = True) -> NDArray[np.float64]:

@@ -1,5 +1,7 @@
 """Projection matrices V_l of the invariants, V_l V_l^T = B_l, and the limits in q within which they hold."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,3 +81,15 @@ def projection_matrices(
             matrix[low:high, : columns.shape[1]] = columns
         matrices.append(matrix)
     return tuple(matrices)
+
+
+def coefficients(matrices: Sequence[NDArray]) -> NDArray[np.float64]:
+    """coef[m, l, re/im, q] of the intensity whose unknown rotations are the identity: the columns of V_l are taken as
+    the real harmonics m = 0, then cos and sin of m = 1, 2 .. (so that sum_m I_lm conj(I_lm) = V_l V_l^T)."""
+    size, n_q = len(matrices), len(matrices[0])
+    coef = np.zeros((size, size, 2, n_q))
+    for order, matrix in enumerate(matrices):
+        for column, values in enumerate(matrix.real.T):
+            m, part = (column + 1) // 2, (column + 1) % 2 if column else 0
+            coef[m, order, part] = values if m == 0 else values / np.sqrt(2)
+    return coef

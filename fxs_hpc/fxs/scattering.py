@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.harmonics.hankel import phase
+from fxs_hpc.harmonics.grids import RadialGrid
+from fxs_hpc.harmonics.hankel import hankel_matrices, phase
 from fxs_hpc.harmonics.spherical import SphericalTransform
 
 _BLOCK = 64
@@ -46,3 +47,15 @@ def intensity_coefficients(coef: NDArray[np.float64], transform: SphericalTransf
         result[..., block] = transform.analyse(np.square(field, out=field))
     result[:, 1::2] = 0
     return result
+
+
+def density_to_intensity(
+    density: NDArray[np.floating], radial: RadialGrid, transform: SphericalTransform, convention: str = "exact"
+) -> NDArray[np.float64]:
+    """coef[m, l, re/im, q] of |F|^2 of a real density (N, n_theta, n_phi) on the grids `radial` and `transform.grid`.
+
+    Free of aliasing where the angular grid is `AngularGrid.alias_free(L, L)`; `convention` as in `hankel_matrices`.
+    """
+    coef = density_coefficients(density, transform)
+    amplitude = amplitude_coefficients(coef, hankel_matrices(radial, transform.l_max, "forward", convention))
+    return intensity_coefficients(amplitude, transform)

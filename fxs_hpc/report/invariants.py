@@ -1,0 +1,130 @@
+"""Pictures of the first invariants and related matrices over (q1, q2), one panel per order."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, LogNorm, Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from fxs_hpc.files.atomic import replacing
+
+FIRST_ORDERS = (0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28)
+_COLUMNS = 5
+_DECADES = 8
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def _panels(
+    path: Path,
+    q: NDArray[np.float64],
+    images: Sequence[NDArray],
+    titles: Sequence[str],
+    title: str,
+    norm: Normalize,
+    colours: str | Colormap,
+    bar: str,
+    ticks: Sequence[float] | None = None,
+    tick_labels: Sequence[str] | None = None,
+) -> None:
+    """One square image per order with common axes and one colour bar."""
+    rows = -(-len(images) // _COLUMNS)
+    columns = min(_COLUMNS, len(images))
+    figure = Figure(figsize=(2.35 * columns + 1.3, 2.5 * rows + 0.9), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axis in axes.flat[len(images) :]:
+        axis.set_visible(False)
+    for axis, image, label in zip(axes.flat, images, titles):
+        axis.imshow(
+            image, origin="lower", extent=(q[0], q[-1], q[0], q[-1]), norm=norm, cmap=colours, interpolation="nearest"
+        )
+        axis.set_title(label, fontsize=9)
+        axis.set_facecolor("0.8")
+        axis.tick_params(labelsize=8)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("q₁ [1/Å]", fontsize=9)
+    for axis in axes[-1]:
+        axis.set_xlabel("q₂ [1/Å]", fontsize=9)
+    colour_bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, shrink=0.85, pad=0.015)
+    colour_bar.set_label(bar, fontsize=9)
+    colour_bar.ax.tick_params(labelsize=8)
+    if ticks is not None:
+        colour_bar.set_ticks(list(ticks), labels=list(tick_labels or ticks))
+    figure.suptitle(title, fontsize=11)
+    _save(figure, path)
+
+
+def _shown(count: int) -> list[int]:
+    return [order for order in FIRST_ORDERS if order < count]
+
+
+def plot_moduli(
+    path: Path, q: NDArray[np.float64], matrices: Sequence[NDArray], title: str, symbol: str = "B", orders: Sequence[int] = ()
+) -> None:
+    """|B_l(q1, q2)| of the first even orders, each relative to its own maximum, on a logarithmic scale.
+
+    `matrices[l]` is (N, N); `orders` names them where they are not 0, 1, 2 ..
+    """
+    numbers = list(orders) if orders else list(range(len(matrices)))
+    chosen = [index for index, number in enumerate(numbers) if number in FIRST_ORDERS]
+    images, titles = [], []
+    for index in chosen:
+        modulus = np.abs(matrices[index])
+        largest = float(modulus.max())
+        images.append(np.ma.masked_equal(modulus / largest if largest else modulus, 0))
+        titles.append(f"{'n' if symbol == 'C' else 'l'} = {numbers[index]},  max {largest:.1e}")
+    norm = LogNorm(10.0**-_DECADES, 1)
+    _panels(path, q, images, titles, title, norm, "inferno", f"|{symbol}| / max |{symbol}|")
+
+
+def plot_arguments(path: Path, q: NDArray[np.float64], matrices: Sequence[NDArray], title: str) -> None:
+    """arg B_l(q1, q2) of the first even orders; grey below 1e-12 of the maximum. Real invariants show 0 or pi only."""
+    chosen = _shown(len(matrices))
+    images = []
+    for order in chosen:
+        modulus = np.abs(matrices[order])
+        images.append(np.ma.masked_where(modulus <= 1e-12 * modulus.max(), np.angle(matrices[order])))
+    norm = Normalize(-np.pi, np.pi)
+    titles = [f"l = {order}" for order in chosen]
+    _panels(path, q, images, titles, title, norm, "twilight_shifted", "arg B", (-np.pi, 0, np.pi), ("−π", "0", "π"))
+
+
+def plot_masks(path: Path, q: NDArray[np.float64], masks: NDArray[np.bool_], title: str) -> None:
+    """Which (q1, q2) of the first even orders are used."""
+    chosen = _shown(len(masks))
+    titles = [f"l = {order},  {100 * masks[order].mean():.0f} % used" for order in chosen]
+    colours = ListedColormap(["#4d4d4d", "#8fbc6f"])
+    norm = BoundaryNorm([-0.5, 0.5, 1.5], 2)
+    images = [masks[order].astype(int) for order in chosen]
+    _panels(path, q, images, titles, title, norm, colours, "", (0, 1), ("left out", "used"))
+
+
+def plot_factor_errors(
+    path: Path, q: NDArray[np.float64], invariants: NDArray, matrices: Sequence[NDArray], title: str
+) -> None:
+    """Relative error of V_l V_l^+ against B_l per order and q: |row of the difference| / |row of B_l|."""
+    orders = np.array([order for order in range(len(invariants)) if invariants[order].any()])
+    errors = np.full((len(orders), len(q)), np.nan)
+    for row, order in enumerate(orders):
+        difference = np.linalg.norm(matrices[order] @ matrices[order].conj().T - invariants[order], axis=1)
+        size = np.linalg.norm(invariants[order], axis=1)
+        np.divide(difference, size, out=errors[row], where=size > 0)
+    figure = Figure(figsize=(7.5, 5), layout="constrained")
+    axis = figure.subplots()
+    norm = LogNorm(1e-12, 1)
+    edges = np.append(orders - (orders[1] - orders[0] if len(orders) > 1 else 1) / 2, orders[-1] + 1)
+    steps = np.append(q - (q[1] - q[0]) / 2, q[-1] + (q[1] - q[0]) / 2)
+    image = axis.pcolormesh(steps, edges, np.ma.masked_invalid(errors).clip(1e-12), norm=norm, cmap="viridis")
+    axis.set_xlabel("q [1/Å]")
+    axis.set_ylabel("order l")
+    axis.set_title(title, fontsize=11)
+    figure.colorbar(image, ax=axis).set_label("|V V⁺ − B| / |B|")
+    _save(figure, path)
