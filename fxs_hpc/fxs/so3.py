@@ -152,8 +152,8 @@ def refine_rotation(
     -<K_a f, K_b R g> (symmetrised), so one rotation of g and six derivatives give an exact Newton step.
     """
     used = np.flatnonzero(shell_weights)
-    f = f[..., used] * shell_weights[used].astype(f.dtype)
-    g = np.ascontiguousarray(g[..., used])
+    f = f[..., used] * shell_weights[used]
+    g = np.ascontiguousarray(g[..., used], dtype=np.float64)
     f_derivatives = generators(f)
     longest = 1.0 / f.shape[0]
     rotation = rotation_of(start)

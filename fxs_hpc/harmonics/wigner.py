@@ -124,10 +124,11 @@ def generators(coef: Coefficients) -> tuple[Coefficients, Coefficients, Coeffici
 def inner_product(
     a: Coefficients, b: Coefficients, shell_weights: NDArray[np.floating] | None = None
 ) -> float:
-    """Integral over the sphere of the product of two real fields, summed over shells with `shell_weights` (n,)."""
-    dense = a if shell_weights is None else a * shell_weights.astype(a.dtype)
-    twice = 2 * np.vdot(dense, b)
-    return float(twice - np.vdot(dense[0], b[0]))
+    """Integral over the sphere of the product of two real fields, summed (in float64) over shells with `shell_weights` (n,)."""
+    dense = np.asarray(a, dtype=np.float64)
+    dense = dense if shell_weights is None else dense * shell_weights
+    other = np.asarray(b, dtype=np.float64)
+    return float(2 * np.vdot(dense, other) - np.vdot(dense[0], other[0]))
 
 
 def _times_minus_i(coef: Coefficients) -> Coefficients:
