@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import DataError
+from fxs_hpc.fxs.threads import over
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class InvariantData:
         return replace(self, invariants=None)
 
 
-def invariants_of(coef: NDArray[np.float64], even_only: bool = True) -> NDArray[np.float64]:
+def invariants_of(coef: NDArray[np.float64], even_only: bool = True, workers: int = 1) -> NDArray[np.float64]:
     """B_l(q1, q2) = sum_m I_lm(q1) conj(I_lm(q2)) of a real intensity: real, symmetric, positive semidefinite.
 
     Parameters
@@ -75,10 +76,13 @@ def invariants_of(coef: NDArray[np.float64], even_only: bool = True) -> NDArray[
     """
     n_orders, n_q = coef.shape[1], coef.shape[-1]
     invariants = np.zeros((n_orders, n_q, n_q))
-    for order in range(0, n_orders, 2 if even_only else 1):
+
+    def multiply(order: int) -> None:
         rows = coef[: order + 1, order].reshape(-1, n_q).copy()
         rows[2:] *= np.sqrt(2)  # m and -m contribute equally
         np.matmul(rows.T, rows, out=invariants[order])
+
+    over(multiply, range(0, n_orders, 2 if even_only else 1), workers)
     return invariants
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import SettingsError
+from fxs_hpc.fxs.threads import over
 
 SORT_MODES = ("eigenvalues", "median_of_scaled_eigenvector")
 Line = tuple[tuple[float, float], tuple[float, float]]
@@ -68,19 +69,21 @@ def factor(invariant: NDArray, rank: int, sort_mode: str = "eigenvalues") -> NDA
 
 
 def projection_matrices(
-    invariants: NDArray, limits: NDArray[np.int64], sort_mode: str = "eigenvalues"
+    invariants: NDArray, limits: NDArray[np.int64], sort_mode: str = "eigenvalues", workers: int = 1
 ) -> tuple[NDArray, ...]:
     """V_l (N, min(N, 2l+1)) per order of B_l (L+1, N, N); zero outside `limits` and where B_l is zero."""
     n_q = invariants.shape[-1]
-    matrices = []
-    for order, (invariant, (low, high)) in enumerate(zip(invariants, limits)):
+
+    def of_order(order: int) -> NDArray:
+        low, high = limits[order]
         matrix = np.zeros((n_q, min(n_q, 2 * order + 1)), dtype=invariants.dtype)
-        block = invariant[low:high, low:high]
+        block = invariants[order, low:high, low:high]
         if block.any():
             columns = factor(block, matrix.shape[1], sort_mode)
             matrix[low:high, : columns.shape[1]] = columns
-        matrices.append(matrix)
-    return tuple(matrices)
+        return matrix
+
+    return tuple(over(of_order, range(len(invariants)), workers))
 
 
 def coefficients(matrices: Sequence[NDArray]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fxs_hpc.errors import SettingsError
+from fxs_hpc.fxs.threads import over
 
 KINDS = ("sphere", "cube", "tetrahedron")
 # Two edges of the unrotated tetrahedron are parallel to x (above) and y (below), as in the reference program.
@@ -175,15 +176,20 @@ def density_at(shapes: Sequence[Shape], points: NDArray[np.float64]) -> NDArray[
     return density
 
 
-def density_on(shapes: Sequence[Shape], r: ArrayLike, theta: ArrayLike, phi: ArrayLike) -> NDArray[np.float64]:
+def density_on(
+    shapes: Sequence[Shape], r: ArrayLike, theta: ArrayLike, phi: ArrayLike, workers: int = 1
+) -> NDArray[np.float64]:
     """Density (N, n_theta, n_phi) on a spherical grid, sampled at its points; shells without any shape cost nothing."""
     r, theta, phi = np.asarray(r), np.asarray(theta), np.asarray(phi)
     directions = spherical_points(1.0, theta[:, None], phi[None, :])
     density = np.zeros((len(r), len(theta), len(phi)))
-    for shape in shapes:
-        near = np.abs(r - np.linalg.norm(shape.center)) <= shape.circumradius
-        for shell in np.flatnonzero(near):
-            density[shell] += shape.density * shape.contains(r[shell] * directions)
+
+    def fill(shell: int) -> None:
+        for shape in shapes:
+            if abs(r[shell] - np.linalg.norm(shape.center)) <= shape.circumradius:
+                density[shell] += shape.density * shape.contains(r[shell] * directions)
+
+    over(fill, range(len(r)), workers)
     return density
 
 

@@ -50,9 +50,9 @@ def _panels(
         axis.set_facecolor("0.8")
         axis.tick_params(labelsize=8)
     for axis in axes[:, 0]:
-        axis.set_ylabel("q₁ [1/Å]", fontsize=9)
+        axis.set_ylabel("$q_1$ [1/Å]", fontsize=9)
     for axis in axes[-1]:
-        axis.set_xlabel("q₂ [1/Å]", fontsize=9)
+        axis.set_xlabel("$q_2$ [1/Å]", fontsize=9)
     colour_bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, shrink=0.85, pad=0.015)
     colour_bar.set_label(bar, fontsize=9)
     colour_bar.ax.tick_params(labelsize=8)
@@ -75,14 +75,15 @@ def plot_moduli(
     """
     numbers = list(orders) if orders else list(range(len(matrices)))
     chosen = [index for index, number in enumerate(numbers) if number in FIRST_ORDERS]
+    letter = "n" if symbol == "C" else "l"
     images, titles = [], []
     for index in chosen:
         modulus = np.abs(matrices[index])
         largest = float(modulus.max())
         images.append(np.ma.masked_equal(modulus / largest if largest else modulus, 0))
-        titles.append(f"{'n' if symbol == 'C' else 'l'} = {numbers[index]},  max {largest:.1e}")
+        titles.append(f"${letter}$ = {numbers[index]},  max {largest:.1e}")
     norm = LogNorm(10.0**-_DECADES, 1)
-    _panels(path, q, images, titles, title, norm, "inferno", f"|{symbol}| / max |{symbol}|")
+    _panels(path, q, images, titles, title, norm, "inferno", f"$|{symbol}_{letter}|$ / max")
 
 
 def plot_arguments(path: Path, q: NDArray[np.float64], matrices: Sequence[NDArray], title: str) -> None:
@@ -93,14 +94,14 @@ def plot_arguments(path: Path, q: NDArray[np.float64], matrices: Sequence[NDArra
         modulus = np.abs(matrices[order])
         images.append(np.ma.masked_where(modulus <= 1e-12 * modulus.max(), np.angle(matrices[order])))
     norm = Normalize(-np.pi, np.pi)
-    titles = [f"l = {order}" for order in chosen]
-    _panels(path, q, images, titles, title, norm, "twilight_shifted", "arg B", (-np.pi, 0, np.pi), ("−π", "0", "π"))
+    titles = [f"$l$ = {order}" for order in chosen]
+    _panels(path, q, images, titles, title, norm, "twilight_shifted", "arg $B_l$", (-np.pi, 0, np.pi), ("−π", "0", "π"))
 
 
 def plot_masks(path: Path, q: NDArray[np.float64], masks: NDArray[np.bool_], title: str) -> None:
     """Which (q1, q2) of the first even orders are used."""
     chosen = _shown(len(masks))
-    titles = [f"l = {order},  {100 * masks[order].mean():.0f} % used" for order in chosen]
+    titles = [f"$l$ = {order},  {100 * masks[order].mean():.0f} % used" for order in chosen]
     colours = ListedColormap(["#4d4d4d", "#8fbc6f"])
     norm = BoundaryNorm([-0.5, 0.5, 1.5], 2)
     images = [masks[order].astype(int) for order in chosen]
@@ -123,8 +124,8 @@ def plot_factor_errors(
     edges = np.append(orders - (orders[1] - orders[0] if len(orders) > 1 else 1) / 2, orders[-1] + 1)
     steps = np.append(q - (q[1] - q[0]) / 2, q[-1] + (q[1] - q[0]) / 2)
     image = axis.pcolormesh(steps, edges, np.ma.masked_invalid(errors).clip(1e-12), norm=norm, cmap="viridis")
-    axis.set_xlabel("q [1/Å]")
-    axis.set_ylabel("order l")
+    axis.set_xlabel("$q$ [1/Å]")
+    axis.set_ylabel("order $l$")
     axis.set_title(title, fontsize=11)
-    figure.colorbar(image, ax=axis).set_label("|V V⁺ − B| / |B|")
+    figure.colorbar(image, ax=axis).set_label("$|V_l V_l^+ - B_l|\\; /\\; |B_l|$, row by row")
     _save(figure, path)

@@ -9,12 +9,15 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def limited(threads: int) -> Iterator[int]:
-    """Let BLAS and numba use at most `threads` threads (and no more than they were started with); yields the number."""
-    number = max(1, min(threads, numba.config.NUMBA_NUM_THREADS))
+    """Let numba use at most `threads` threads, and BLAS one: work is shared out in whole pieces (`fxs_hpc.fxs.threads`).
+
+    Yields the number of threads for those pieces.
+    """
+    number = max(1, threads)
     before = numba.get_num_threads()
-    numba.set_num_threads(number)
+    numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))
     try:
-        with threadpool_limits(limits=number):
+        with threadpool_limits(limits=1, user_api="blas"):
             yield number
     finally:
         numba.set_num_threads(before)

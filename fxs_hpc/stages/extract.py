@@ -17,6 +17,7 @@ from fxs_hpc.fxs import extraction, projection_matrices
 from fxs_hpc.fxs.correlation import CrossCorrelation, ewald_cosine
 from fxs_hpc.fxs.invariants import InvariantData
 from fxs_hpc.fxs.preparation import Preparation, arc_mask, custom_mask, prepared_blocks
+from fxs_hpc.fxs.threads import over
 from fxs_hpc.harmonics.grids import AngularGrid
 from fxs_hpc.harmonics.spherical import SphericalTransform
 from fxs_hpc.report import invariants as pictures
@@ -79,7 +80,7 @@ def plan(settings: Extract, context: Context) -> Plan:
     return Plan(250_000_000 + matrix * (solved + kept) + 40 * n_q * n_delta * 8 + vectors, stored + stored // 8 + vectors, lines)
 
 
-def solve(settings: Extract, data: CrossCorrelation, correlation: h5py.Dataset) -> InvariantData:
+def solve(settings: Extract, data: CrossCorrelation, correlation: h5py.Dataset, workers: int) -> InvariantData:
     """Invariants and projection matrices of a correlation."""
     solver = settings.cross_correlation.datasets.I1I1
     n_q, n_delta = len(data.q), len(data.delta)
@@ -92,11 +93,10 @@ def solve(settings: Extract, data: CrossCorrelation, correlation: h5py.Dataset) 
     if solver.modify_cc.subtract_average_intensity:
         invariants[0] = 4 * np.pi * np.multiply.outer(data.average_intensity, data.average_intensity)
     if solver.bl_enforce_psd:
-        for matrix in invariants:
-            matrix[:] = extraction.nearest_psd(matrix)
+        invariants[:] = over(extraction.nearest_psd, invariants, workers)
     lower, upper = (limit.line if limit.type == "line" else None for limit in (solver.bl_q_limits.min, solver.bl_q_limits.max))
     limits = projection_matrices.q_limits(data.q, order, lower, upper)
-    matrices = projection_matrices.projection_matrices(invariants, limits, settings.bl_eig_sort_mode)
+    matrices = projection_matrices.projection_matrices(invariants, limits, settings.bl_eig_sort_mode, workers)
     return InvariantData(
         dimensions=3,
         wavelength=data.wavelength,
@@ -117,13 +117,13 @@ def _draw(settings: Extract, folder: Path, found: InvariantData) -> None:
     options = settings.IO.files.invariants.options
     q = found.q
     if options.plot_first_invariants:
-        pictures.plot_moduli(folder / "first_I1I1_Bl.png", q, found.invariants, "Invariants |B(q₁, q₂)|")
-        pictures.plot_arguments(folder / "first_arg_of_I1I1_Bl.png", q, found.invariants, "Phase of the invariants")
-        pictures.plot_masks(folder / "mask_of_I1I1_Bl.png", q, found.invariant_masks, "Momentum transfers in use")
+        pictures.plot_moduli(folder / "first_I1I1_Bl.png", q, found.invariants, "Invariants $|B_l(q_1, q_2)|$")
+        pictures.plot_arguments(folder / "first_arg_of_I1I1_Bl.png", q, found.invariants, "Phase of the invariants (0 or π where they are real)")
+        pictures.plot_masks(folder / "mask_of_I1I1_Bl.png", q, found.invariant_masks, "Pairs of momentum transfers in use")
     if options.plot_first_invariants_from_proj_matrices:
         products = [matrix @ matrix.conj().T for matrix in found.projection_matrices[: pictures.FIRST_ORDERS[-1] + 1]]
         path = folder / "first_I1I1_proj_matrices_to_Bl.png"
-        pictures.plot_moduli(path, q, products, "Invariants from the projection matrices, |V V⁺|")
+        pictures.plot_moduli(path, q, products, "Invariants of the projection matrices, $|V_l V_l^+|$")
     if options.plot_first_projection_matrix_error_estimates:
         path = folder / "first_I1I1_proj_matrix_error_estimates.png"
         title = "What the projection matrices leave out of the invariants"
@@ -139,7 +139,7 @@ def _draw_components(settings: Extract, folder: Path, data: CrossCorrelation, co
     blocks = prepared_blocks(correlation, data.average_intensity, preparation(settings.cross_correlation.datasets.I1I1, data))
     orders = np.array([order for order in pictures.FIRST_ORDERS if order <= len(data.delta) // 2])
     parts = extraction.components(blocks, len(data.q), len(data.delta), orders)
-    title = "Circular components of the correlation, |C(q₁, q₂)|"
+    title = "Circular components of the correlation, $|C_n(q_1, q_2)|$"
     pictures.plot_moduli(folder / "first_I1I1_Cn.png", data.q, parts, title, "C", orders.tolist())
 
 
@@ -149,13 +149,13 @@ def run(settings: Extract, context: Context) -> Path:
     source = workspace.find("ccd")
     number = workspace.next_run("invariants_archive")
     target = workspace.file("invariants", run=number)
-    with limited(context.threads), open_ccd(source) as data:
+    with limited(context.threads) as threads, open_ccd(source) as data:
         correlation = checked(settings, source, data)
         order = extraction.limited_order(settings.max_order, len(data.delta))
         if order < settings.max_order:
             context.say(f"  note: max_order {settings.max_order} is more than {len(data.delta)} angles resolve; {order} is used")
         context.say(f"  {source.resolve().name}: {correlation.shape[0]} q up to {data.q[-1]:.6g} 1/A, {len(data.delta)} angles")
-        found = solve(settings, data, correlation)
+        found = solve(settings, data, correlation, threads)
         if options.plot_first_ccn:
             _draw_components(settings, target.parent, data, correlation)
     context.say(f"  invariants and projection matrices of orders 0..{found.max_order}")

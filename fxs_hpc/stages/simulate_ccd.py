@@ -66,7 +66,7 @@ def plan(settings: SimulateCcd, context: Context) -> Plan:
     coefficients = 16 * (order + 1) ** 2 * n_q
     directions = angular.n_theta * angular.n_phi
     density = 8 * n_q * directions
-    block = 8 * 64 * directions * 4
+    block = 8 * 32 * directions * 4 * context.threads
     correlation = 8 * n_q**2 * 2 * order
     disk = correlation + matrices // 2 + density // 20
     if settings.save_vtk_intensity:
@@ -109,18 +109,18 @@ def run(settings: SimulateCcd, context: Context) -> Path:
         context.say(note)
     cores = context.threads if isinstance(settings.n_processes, bool) else settings.n_processes
     with limited(min(context.threads, max(1, cores))) as threads:
-        density = shapes.density_on(solids, radial.r, angular.theta, angular.phi)
+        density = shapes.density_on(solids, radial.r, angular.theta, angular.phi, threads)
         model = shapes.Model(solids, radial.r, angular.theta, angular.phi, density)
         _write_model(settings, context, number, model)
         context.say(f"  density of {len(solids)} shapes on {radial.n_points} x {angular.n_theta} x {angular.n_phi} points")
-        transform = SphericalTransform(angular, order, threads)
-        intensity = density_to_intensity(density, radial, transform)
+        transform = SphericalTransform(angular, order)
+        intensity = density_to_intensity(density, radial, transform, workers=threads)
         if settings.save_vtk_intensity:
             field = transform.synthesise(intensity).transpose(2, 0, 1)
             path = workspace.file("model_intensity", run=number)
             write_vts(path, radial.q, angular.theta, angular.phi, {"intensity": field})
             del field
-        invariants = of_particles(invariants_of(intensity), settings.n_particles)
+        invariants = of_particles(invariants_of(intensity, workers=threads), settings.n_particles)
         del intensity
         context.say(f"  invariants of orders 0..{order} at {radial.n_points} q up to {radial.q_max:.6g} 1/A")
         wavelength, method = settings.cross_correlation.xray_wavelength, settings.cross_correlation.method
