@@ -144,11 +144,11 @@ def average(
         if sink is not None:
             sink(position, fields)
     count = len(volumes)
-    halves = (_mean([v.density for v in volumes[0::2]]), _mean([v.density for v in volumes[1::2]])) if count > 1 else None
+    halves = (mean_coefficients([v.density for v in volumes[0::2]]), mean_coefficients([v.density for v in volumes[1::2]])) if count > 1 else None
     return Average(
         count,
-        _mean([volume.density for volume in volumes]),
-        _mean([volume.amplitude for volume in volumes]),
+        mean_coefficients([volume.density for volume in volumes]),
+        mean_coefficients([volume.amplitude for volume in volumes]),
         halves,
         from_density / count,
         from_amplitude / count,
@@ -160,7 +160,8 @@ def squared_modulus(field: NDArray) -> NDArray[np.floating]:
     return field.real**2 + field.imag**2
 
 
-def _mean(parts: Sequence[Coefficients]) -> Coefficients:
+def mean_coefficients(parts: Sequence[Coefficients]) -> Coefficients:
+    """Arithmetic mean in float64."""
     total = np.zeros(parts[0].shape)
     for part in parts:
         total += part

@@ -7,8 +7,6 @@ coef[m, l, re/im, shell]; shells 0..N-1 belong to the first real field, N..2N-1 
 and point inversion then are real arithmetic on that array.
 """
 
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,14 +49,8 @@ class BallTransform:
         self.dtype = np.dtype(dtype)
         self._convention = convention
         self._spherical = SphericalTransform(angular, l_max)
-
-    @cached_property
-    def _forward(self) -> NDArray[np.floating]:
-        return self._matrices("forward")
-
-    @cached_property
-    def _inverse(self) -> NDArray[np.floating]:
-        return self._matrices("inverse")
+        self._forward = self._matrices("forward")
+        self._inverse = self._matrices("inverse")
 
     def _matrices(self, direction: str) -> NDArray[np.floating]:
         matrices = hankel_matrices(self.radial, self.l_max, direction, self._convention)

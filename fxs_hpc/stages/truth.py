@@ -1,0 +1,99 @@
+"""Where the true object of a reconstruction is found: the setting `model` of average."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from fxs_hpc.errors import InputFileError
+from fxs_hpc.files.ccd import read_model
+from fxs_hpc.fxs.shapes import Model
+from fxs_hpc.stages.workspace import Workspace, prefixed
+
+MAX_STEPS = 4
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A true object and the file it was read from."""
+
+    path: Path
+    model: Model
+
+
+def find_model(wanted: str | bool, reconstructions: Sequence[Path], workspace: Workspace) -> FoundModel | None:
+    """The true object that the setting `model` asks for.
+
+    Parameters
+    ----------
+    wanted : False (none); 'auto': the simulation that the first reconstruction leads back to by the inputs its settings file
+        lists, or none; 'latest': the newest simulation of this structure; else a ccd.h5 of `simulate_ccd`, or an .npz with
+        density (N, n_theta, n_phi), r, theta, phi.
+
+    Raises
+    ------
+    InputFileError
+        The file asked for is missing or holds no model.
+    """
+    if wanted is False:
+        return None
+    if wanted == "auto":
+        return _simulation_behind(reconstructions[0])
+    path = _latest(workspace) if wanted == "latest" else workspace.home / str(wanted)
+    model = _read(path)
+    if model is None:
+        raise InputFileError(f"{path}: holds no model of the object; set model to the ccd.h5 of simulate_ccd, an .npz file, or False")
+    return FoundModel(path, model)
+
+
+def _latest(workspace: Workspace) -> Path:
+    return workspace.folder("ccd") / f"{prefixed(workspace.structure_name, 3)}.h5"
+
+
+def _read(path: Path) -> Model | None:
+    if not path.is_file():
+        raise InputFileError(f"{path}: no such file; the setting model names it as the true object. Set model to False to do without")
+    return _read_npz(path) if path.suffix == ".npz" else read_model(path)
+
+
+def _read_npz(path: Path) -> Model:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            r, theta, phi, density = (np.asarray(arrays[name], dtype=np.float64) for name in ("r", "theta", "phi", "density"))
+    except (KeyError, ValueError, OSError) as error:
+        raise InputFileError(f"{path}: cannot be read ({error}); a model needs the arrays density, r, theta, phi") from error
+    if density.shape != (len(r), len(theta), len(phi)):
+        raise InputFileError(f"{path}: density has shape {density.shape}, r, theta, phi ask for {(len(r), len(theta), len(phi))}")
+    return Model((), r, theta, phi, density)
+
+
+def _simulation_behind(data: Path) -> FoundModel | None:
+    """Follow the inputs that the settings beside a result list, back to a file that holds a model."""
+    path = data.resolve()
+    for _ in range(MAX_STEPS):
+        found = _input_of(path.parent)
+        if found is None or not found.is_file():
+            return None
+        path = found.resolve()
+        model = read_model(path)
+        if model is not None:
+            return FoundModel(path, model)
+    return None
+
+
+def _input_of(folder: Path) -> Path | None:
+    for name in ("settings.yaml", "extraction_settings.yaml"):
+        file = folder / name
+        if not file.is_file():
+            continue
+        try:
+            tree: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except yaml.YAMLError:
+            continue
+        inputs = ((tree or {}).get("provenance") or {}).get("inputs") or {}
+        if inputs:
+            return Path(next(iter(inputs)))
+    return None
