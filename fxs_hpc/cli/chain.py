@@ -60,7 +60,9 @@ def _name(step: Step, config: RunConfig) -> str:
     name = step.name or config.settings_names.get(step.command)
     if not name:
         known = ", ".join(available(step.command, config.home))
-        raise UsageError(f"{step.command}: which settings? Give a name ({known}), or write `{step.command} = NAME` under [fxs] in config.ini")
+        raise UsageError(
+            f"{step.command}: which settings? Give a name ({known}), or write `{step.command} = NAME` under [fxs] in config.ini"
+        )
     return name
 
 

@@ -50,7 +50,9 @@ Examples:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting; with several commands COMMAND.KEY=VALUE.")
 @click.option("--full", is_flag=True, help="With `settings`: every key, also the rare ones.")
 @click.option("-v", "--debug", is_flag=True, help="Show where an error comes from.")
-def fxs(words: tuple[str, ...], config: Path | None, dry_run: bool, resume: bool, overrides: tuple[str, ...], full: bool, debug: bool) -> None:
+def fxs(
+    words: tuple[str, ...], config: Path | None, dry_run: bool, resume: bool, overrides: tuple[str, ...], full: bool, debug: bool
+) -> None:
     """Fluctuation X-ray scattering: from cross-correlations to a density.
 
     Commands run one after another; a failure stops the chain.
@@ -84,7 +86,9 @@ def _config_path(given: Path | None) -> Path:
         return given
     found = ini.find(Path.cwd())
     if found is None:
-        raise SettingsError(f"there is no {ini.FILE_NAME} in {Path.cwd()} or above it; `fxs-hpc init DIR` makes a working directory: go there")
+        raise SettingsError(
+            f"there is no {ini.FILE_NAME} in {Path.cwd()} or above it; `fxs-hpc init DIR` makes a working directory: go there"
+        )
     return found
 
 

@@ -28,7 +28,9 @@ class ReconstructionSelection(Section):
     error_limit: Positive = setting(0.001, "reconstructions with a larger last error are left out")
     manual_specifier: tuple[Index, Index] = setting((0, 0), "[file, reconstruction] of the reference, for method manual")
     n_reconstructions: Count | Literal["all"] = setting(100, "largest number of reconstructions, the best by error; or 'all'")
-    max_density_range: tuple[Maybe, Maybe] = setting((0.0, None), "reconstructions whose maximum lies outside are left out; None = no limit")
+    max_density_range: tuple[Maybe, Maybe] = setting(
+        (0.0, None), "reconstructions whose maximum lies outside are left out; None = no limit"
+    )
 
 
 class FindRotation(Section):
@@ -123,18 +125,22 @@ class Average(Section):
     settings_version: SettingsVersion = settings_version()
     structure_name: StructureName = structure_name()
     reconstruction_files: Annotated[tuple[str, ...], BeforeValidator(_one_path), Field(min_length=1)] = setting(
-        description="data.h5 files, relative to data/fxs/reconstructions/; {today} = today's date, {latest} = '<date>/run_<n>' of the newest run"
+        description="data.h5 files, relative to data/fxs/reconstructions/; {today} = today's date,"
+        " {latest} = '<date>/run_<n>' of the newest run"
     )
     model: Literal[False] | str = setting(
         "auto",
-        "the true density to compare with: False, a path (ccd.h5 of simulate_ccd, or .npz), 'latest' = newest simulated ccd of this structure,"
+        "the true density to compare with: False, a path (ccd.h5 of simulate_ccd, or .npz), 'latest' = newest simulated ccd of this"
+        " structure,"
         " 'auto' = as 'latest' where the reconstruction leads back to a simulation",
     )
     multi_process: MultiProcess = section(MultiProcess)
     selection: ReconstructionSelection = section(ReconstructionSelection)
     pointinvert_reference: bool = setting(False, "invert the reference, and so the average, through the origin")
     alignment_error_limit: NotNegative = setting(
-        0.5, "reconstructions that differ from the reference by more, ||rho - rho_ref|| / ||rho_ref||, are left out; another spelling: l2_error_limit"
+        0.5,
+        "reconstructions that differ from the reference by more, ||rho - rho_ref|| / ||rho_ref||, are left out;"
+        " another spelling: l2_error_limit",
     )
     find_rotation: FindRotation = section(FindRotation)
     resolution_metrics: ResolutionMetrics = section(ResolutionMetrics)
@@ -155,5 +161,7 @@ class Average(Section):
         limit = tree.pop("l2_error_limit")
         # Stored settings of the reference list both, the one without effect at its default.
         if limit != tree.get("alignment_error_limit", limit) and limit != L2_DEFAULT:
-            raise ValueError("l2_error_limit is another spelling of alignment_error_limit, and both are given with different values; keep one")
+            raise ValueError(
+                "l2_error_limit is another spelling of alignment_error_limit, and both are given with different values; keep one"
+            )
         return {"alignment_error_limit": limit, **tree}

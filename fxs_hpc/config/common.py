@@ -27,8 +27,12 @@ class FourierTransform(Section):
 
     type: WeightKind = setting("midpoint", "quadrature of the radial transform")
     reciprocity_coefficient: Positive = setting(1.0, "x in R q_max = x N (radius of the grid, largest q, number of radial points)")
-    allow_weight_calculation: bool = setting(True, "compute the transform's weights", only=(True,), instead="weights are always computed, in seconds")
-    allow_weight_saving: bool = setting(True, "kept for existing files: weights are recomputed in seconds and no weight file is needed, so both values give the same")
+    allow_weight_calculation: bool = setting(
+        True, "compute the transform's weights", only=(True,), instead="weights are always computed, in seconds"
+    )
+    allow_weight_saving: bool = setting(
+        True, "kept for existing files: weights are recomputed in seconds and no weight file is needed, so both values give the same"
+    )
 
     @classmethod
     def prepare(cls, tree: dict[str, Any]) -> dict[str, Any]:

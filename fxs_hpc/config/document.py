@@ -64,14 +64,14 @@ def _named_section(annotation: Any) -> type[Section] | None:
 def _row(model: type[Section], name: str, key: str, default: Any) -> Row:
     field, extra = model.model_fields[name], extra_of(model, name)
     only = extra.get("only")
-    fixed = only is not None and (len(only) == 1 or default == only)
+    fixed = only is not None and (len(set(map(str, only))) == 1 or default == only)
     words = of_field(field)
     description = field.description or ""
     if only is not None and not fixed:
         description += f" (now: {', '.join(str(value) for value in only)})"
     if fixed:
         description = (f"{description}; " if description else "") + f"*fixed*: {extra.get('instead', '')}".rstrip(": ")
-    shown = "(required)" if field.is_required() else _inline(default)
+    shown = "(required)" if default is None and field.is_required() else _inline(default)
     return Row(key, words, shown, str(extra.get("unit", "")), description, fixed)
 
 
@@ -92,7 +92,11 @@ def markdown() -> str:
 def _table_line(row: Row) -> str:
     default = row.default if len(row.default) <= 90 else row.default[:87] + "..."
     cells = [f"`{row.key}`", row.type, f"`{default}`", row.unit, row.description]
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") if "`" not in cell else cell.replace("|", "\\|") for cell in cells) + " |"
+    return (
+        "| "
+        + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") if "`" not in cell else cell.replace("|", "\\|") for cell in cells)
+        + " |"
+    )
 
 
 def commented_yaml(command: Command, full: bool, active: bool = True) -> str:
@@ -107,7 +111,9 @@ def commented_yaml(command: Command, full: bool, active: bool = True) -> str:
     """
     lines = [f"# {command.name}: {command.summary}."]
     if not active:
-        lines.append("# Every line is a comment and shows the default; remove the # before a key to change the default of all settings here.")
+        lines.append(
+            "# Every line is a comment and shows the default; remove the # before a key to change the default of all settings here."
+        )
     path: list[str] = []
     for row in rows(command.model):
         if not full and (row.fixed or row.key.startswith("IO.")):

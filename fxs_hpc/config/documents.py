@@ -19,12 +19,12 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     result: dict[Any, Any] = {}
     for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        key = loader.construct_object(key_node, deep=True)
         if isinstance(key, (dict, list)):
             raise SettingsError(f"line {key_node.start_mark.line + 1}: a key must be a plain word")
         if key in result:
             raise SettingsError(f"line {key_node.start_mark.line + 1}: the key {key!r} is given twice; keep one of them")
-        result[key] = loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+        result[key] = loader.construct_object(value_node, deep=True)
     return result
 
 
@@ -55,7 +55,7 @@ def parse(text: str) -> dict[str, Any]:
         if "\t" in line[: len(line) - len(line.lstrip())]:
             raise SettingsError(f"line {number}: is indented with a tab; YAML wants spaces")
     try:
-        tree = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+        tree = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         where = f"line {error.problem_mark.line + 1}" if error.problem_mark else "somewhere"
         raise SettingsError(f"{where}: not valid YAML ({error.problem or error.context})") from None

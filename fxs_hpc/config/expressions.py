@@ -15,7 +15,8 @@ import numpy as np
 from fxs_hpc.config.nearest import suggestion
 from fxs_hpc.errors import SettingsError
 
-MAX_ITEMS = 1_000_000
+MAX_ITEMS = 200_000
+MAX_WORK = 10 * MAX_ITEMS
 MAX_STRING = 10_000
 MAX_EXPONENT = 1_000
 MAX_INTEGER = 10**300
@@ -86,15 +87,19 @@ def _short(text: str) -> str:
 
 
 def _refuse(what: str) -> SettingsError:
-    return SettingsError(f"{what} not allowed here; allowed are numbers, strings, lists, arithmetic, list comprehensions, np.<function>, range, len, slice, ...")
+    return SettingsError(
+        f"{what} not allowed here; allowed are numbers, strings, lists, arithmetic, list comprehensions, np.<function>, range, len,"
+        " slice, max, min and the like"
+    )
 
 
 class _Evaluator:
-    """Walks one expression; counts its steps."""
+    """Walks one expression; counts its steps and the items that it makes on the way."""
 
     def __init__(self, names: dict[str, Any]) -> None:
         self.names = names
         self.steps = 0
+        self.work = 0
 
     def value(self, node: ast.expr) -> Any:
         self.steps += 1
@@ -103,7 +108,11 @@ class _Evaluator:
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
         if method is None:
             raise _refuse(f"{type(node).__name__} is")
-        return _bounded(method(node))
+        result = _bounded(method(node))
+        self.work += _items(result)
+        if self.work > MAX_WORK:
+            raise SettingsError(f"makes more than {MAX_WORK} items on the way")
+        return result
 
     def _constant(self, node: ast.Constant) -> Any:
         if isinstance(node.value, (bool, int, float, str)) or node.value is None:

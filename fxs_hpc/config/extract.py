@@ -9,7 +9,9 @@ from fxs_hpc.config.simulate_ccd import entry
 from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, structure_name
 
 Method = Annotated[
-    Literal["back_substitution", "lstsq", "legendre", "back_substitution_psd", "back_substitution_qqsym", "back_substitution_memory_hungry"],
+    Literal[
+        "back_substitution", "lstsq", "legendre", "back_substitution_psd", "back_substitution_qqsym", "back_substitution_memory_hungry"
+    ],
     respelled({"legendre_approx": "legendre"}),
 ]
 DataSet = Literal["I1I1", "I2I1", "I2I2"]
@@ -96,7 +98,9 @@ class CrossCorrelation(Section):
 class Optimize(Section):
     """Positivity optimisation of the projection matrices."""
 
-    use: bool = setting(False, "improve V_l by alternating with the positivity of the intensity", only=(False,), instead="not implemented yet")
+    use: bool = setting(
+        False, "improve V_l by alternating with the positivity of the intensity", only=(False,), instead="not implemented yet"
+    )
     n_iterations: Count = setting(1000, "largest number of iterations")
     error_change_limit: Positive = setting(1e-5, "relative change at which the iteration stops")
 
@@ -118,7 +122,9 @@ class UnitaryTransform(Section):
 class CcdInputOptions(Options):
     """How the correlations are read."""
 
-    type: Literal["direct", "legacy"] = setting("direct", "layout of the file", only=("direct",), instead="convert the file to the present field names")
+    type: Literal["direct", "legacy"] = setting(
+        "direct", "layout of the file", only=("direct",), instead="convert the file to the present field names"
+    )
 
 
 class CcdInput(Entry):
@@ -186,7 +192,10 @@ class Extract(Section):
     )
     unitary_transform: UnitaryTransform = section(UnitaryTransform)
     extraction_mode: Literal["cross_correlation", "shapes", "density"] = setting(
-        "cross_correlation", "where the invariants come from", only=("cross_correlation",), instead="run simulate_ccd and extract from its result"
+        "cross_correlation",
+        "where the invariants come from",
+        only=("cross_correlation",),
+        instead="run simulate_ccd and extract from its result",
     )
     cross_correlation: CrossCorrelation = section(CrossCorrelation)
     IO: ExtractStorage = section(ExtractStorage)

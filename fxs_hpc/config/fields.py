@@ -52,7 +52,9 @@ IterationLimit = Annotated[Index | float, BeforeValidator(_integer)]
 Selection = bool | slice | tuple[Index, ...]
 
 
-def setting(default: Any = PydanticUndefined, description: str = "", unit: str = "", *, only: tuple[Any, ...] | None = None, instead: str = "") -> Any:
+def setting(
+    default: Any = PydanticUndefined, description: str = "", unit: str = "", *, only: tuple[Any, ...] | None = None, instead: str = ""
+) -> Any:
     """A field of a settings section.
 
     Parameters
@@ -64,8 +66,8 @@ def setting(default: Any = PydanticUndefined, description: str = "", unit: str =
     only : tuple, optional
         The values that work now, out of those the type allows. Others are refused with an error that says `instead`.
     """
-    extra = {"unit": unit, "only": only, "instead": instead}
-    return Field(default=default, description=description, json_schema_extra=extra, validate_default=False)
+    extra: Any = {"unit": unit, "only": only, "instead": instead}
+    return Field(default=default, description=description, json_schema_extra=extra)
 
 
 def extra_of(model: type[BaseModel], name: str) -> dict[str, Any]:

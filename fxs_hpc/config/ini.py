@@ -101,7 +101,9 @@ def load(path: Path) -> RunConfig:
 
 
 def _lines(text: str) -> list[_Line]:
-    lines, section, seen = [], "", {}
+    lines: list[_Line] = []
+    seen: dict[tuple[str, str], int] = {}
+    section = ""
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
         if not line or line.startswith(("#", ";")):
@@ -169,7 +171,8 @@ def _check_key(line: _Line) -> None:
     allowed = OURS["slurm" if line.section.startswith("slurm") else line.section]
     if line.key not in allowed:
         raise SettingsError(
-            f"line {line.number}: unknown key {line.key!r} in [{line.section}]{suggestion(line.key, allowed)}; allowed are {', '.join(allowed)}"
+            f"line {line.number}: unknown key {line.key!r} in [{line.section}]{suggestion(line.key, allowed)}; "
+            f"allowed are {', '.join(allowed)}"
         )
 
 
@@ -185,5 +188,7 @@ def _precision(line: _Line | None) -> Literal["single", "double"]:
     if line is None or not line.value:
         return "single"
     if line.value not in ("single", "double"):
-        raise SettingsError(f"line {line.number}: precision = {line.value}: allowed is 'single' or 'double'{suggestion(line.value, ['single', 'double'])}")
+        raise SettingsError(
+            f"line {line.number}: precision = {line.value}: allowed is 'single' or 'double'{suggestion(line.value, ['single', 'double'])}"
+        )
     return cast(Literal["single", "double"], line.value)

@@ -1,7 +1,8 @@
 """Validation errors as sentences that name the key, the value found, what is allowed, and the nearest matches."""
 
+import re
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -20,11 +21,17 @@ def sentences(error: ValidationError, model: type[Section], tree: Mapping[str, A
             found[key] = _unknown(key, model)
         elif kind == "missing":
             found[key] = f"{key}: is missing; {_allowed(key, model)}"
+        elif item["loc"][-1:] == ("[key]",):
+            found[key] = f"{key}: unknown name{suggestion(str(item['input']), _choices(message))}; {message}"
         elif kind == "value_error":
             found[key] = f"{key}: {message}{_given(value)}" if key else message
         else:
             found.setdefault(key, f"{key}: found {_shown(value)}, allowed is {_allowed(key, model) or message}")
     return list(found.values())
+
+
+def _choices(message: str) -> list[str]:
+    return re.findall(r"'([^']*)'", message)
 
 
 def _locate(loc: tuple[int | str, ...], tree: Any) -> tuple[str, Any]:
@@ -40,41 +47,38 @@ def _locate(loc: tuple[int | str, ...], tree: Any) -> tuple[str, Any]:
     return key, node
 
 
-def _model_at(key: str, model: type[Section]) -> tuple[type[Section] | None, str]:
-    """The section that holds the dotted `key`, and the last part of the key."""
-    parts = key.split("[")[0].split(".")
+def _annotation_at(key: str, model: type[Section]) -> Any:
+    """Type of the dotted `key`: a section, a mapping, a plain type, or None where there is no such key."""
     current: Any = model
-    for part in parts[:-1]:
+    for part in key.split("[")[0].split(".") if key else ():
         current = _child(current, part)
-        if current is None:
-            return None, parts[-1]
-    return current, parts[-1]
+    return current
 
 
-def _child(model: type[Section], name: str) -> Any:
-    if name in model.model_fields:
-        annotation = model.model_fields[name].annotation
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            return annotation
-        inner = [argument for argument in get_args(annotation) if isinstance(argument, type) and issubclass(argument, Section)]
-        return type("Named", (Section,), {"__annotations__": {}, "named": inner[0]}) if inner else None
-    if hasattr(model, "named"):
-        return model.named
-    loops = model.model_fields.get("loops")
+def _child(current: Any, name: str) -> Any:
+    if get_origin(current) is dict:
+        return get_args(current)[1]
+    if not (isinstance(current, type) and issubclass(current, Section)):
+        return None
+    if name in current.model_fields:
+        return current.model_fields[name].annotation
+    loops = current.model_fields.get("loops")
     return get_args(loops.annotation)[1] if loops else None
 
 
 def _unknown(key: str, model: type[Section]) -> str:
-    owner, name = _model_at(key, model)
-    if owner is None or not owner.model_fields:
+    parent, _, name = key.rpartition(".")
+    owner = _annotation_at(parent, model)
+    if not (isinstance(owner, type) and issubclass(owner, Section)):
         return f"{key}: unknown key"
     known = [*owner.model_fields, *owner.alternates]
     return f"{key}: unknown key{suggestion(name, known)}; allowed here are {', '.join(owner.model_fields)}"
 
 
 def _allowed(key: str, model: type[Section]) -> str:
-    owner, name = _model_at(key, model)
-    if owner is None or name not in owner.model_fields:
+    parent, _, name = key.split("[")[0].rpartition(".")
+    owner = _annotation_at(parent, model)
+    if not (isinstance(owner, type) and issubclass(owner, Section)) or name not in owner.model_fields:
         return ""
     field = owner.model_fields[name]
     words = of_field(field)

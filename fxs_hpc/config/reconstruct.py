@@ -7,9 +7,11 @@ from pydantic import model_validator
 
 from fxs_hpc.config.common import Dimensions, FourierTransform2, Gpu, MaxQ, SettingsVersion, dimensions, settings_version
 from fxs_hpc.config.fields import Count, FiniteReal, Index, Integer, No, Positive, Section, Selection, section, setting
-from fxs_hpc.config.phasing import MainLoop, Projections
+from fxs_hpc.config.loops import MainLoop
+from fxs_hpc.config.phasing import Projections
 from fxs_hpc.config.simulate_ccd import entry
 from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, structure_name
+from fxs_hpc.config.trees import lookup, with_default, with_value
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -39,12 +41,17 @@ class Grid(MaxQ):
 
     max_q: Positive | No = setting(False, "largest momentum transfer; False = that of the data", "1/A")
     max_order: Count = setting(63, "largest harmonic order of the intensity")
-    n_radial_points: Count | Literal["data"] = setting(128, "number of radial points; 'data' = as many as the data; another spelling: n_radial_grid_points")
+    n_radial_points: Count | Literal["data"] = setting(
+        128, "number of radial points; 'data' = as many as the data; another spelling: n_radial_grid_points"
+    )
     amplitude_order: Literal["auto"] | Index = setting(
-        "auto", "angular band limit of the amplitudes; auto = max(max_order, ceil(max_q * amplitude_radius) + 6), in the reference preset max_order"
+        "auto",
+        "angular band limit of the amplitudes; auto = max(max_order, ceil(max_q * amplitude_radius) + 6), reference preset: max_order",
     )
     amplitude_radius: Positive | No = setting(False, "outer radius of the particle, for amplitude_order auto; False = particle_radius", "A")
-    angular_grid: Literal["alias_free", "shtns"] = setting("alias_free", "sizes chosen where n_theta, n_phi are 0: alias-free, or the reference program's")
+    angular_grid: Literal["alias_free", "shtns"] = setting(
+        "alias_free", "sizes chosen where n_theta, n_phi are 0: alias-free, or the reference program's"
+    )
 
 
 class Bump(Section):
@@ -119,12 +126,16 @@ class InvariantInput(Entry):
 class ReconstructionOptions(Options):
     """What is written beside the reconstructions."""
 
-    generate_vtk_files: Selection = setting(slice(2), "the ranks (best first) that get VTK files, the worst in addition; True = all, False = none")
+    generate_vtk_files: Selection = setting(
+        slice(2), "the ranks (best first) that get VTK files, the worst in addition; True = all, False = none"
+    )
     generate_2d_images: bool = setting(True, "2D: pictures of the densities")
     plot_error_metrics: bool = setting(True, "error_metrics.png")
     plot_first_used_invariants: bool = setting(True, "first_Bl.png")
     plot_reconstructed_deg2_invariants: Selection = setting(slice(0, 3), "the ranks that get <id>_out_Bl.png")
-    plot_invariant_error: No | tuple[Index, ...] = setting(False, "orders whose error is plotted over the steps; needs deg2_invariant_l2_diff")
+    plot_invariant_error: No | tuple[Index, ...] = setting(
+        False, "orders whose error is plotted over the steps; needs deg2_invariant_l2_diff"
+    )
 
 
 class ReconstructionsEntry(Entry):
@@ -144,6 +155,7 @@ class ReconstructStorage(Storage):
         "results": {"data": "reconstructions/{dimensions}d_{structure_name}/{time}/run_{run}/"},
         "vtk_files": {"results": "vtk/"},
         "result_image": {"results": "pics/"},
+        "result_image_intensity": {"results": "pics/"},
         "ft_weights": {"data": "ft_weights/"},
     }
 
@@ -167,10 +179,14 @@ class Reconstruct(Section):
     derived: ClassVar[tuple[str, ...]] = (*DERIVED, *PRESETS["reference"])
 
     settings_version: SettingsVersion = settings_version()
-    preset: Literal["default", "reference"] = setting("default", "table of defaults: ours, or such that the loop does what the reference program does")
+    preset: Literal["default", "reference"] = setting(
+        "default", "table of defaults: ours, or such that the loop does what the reference program does"
+    )
     dimensions: Dimensions = dimensions()
     structure_name: StructureName = structure_name("default_structure")
-    seed: Literal["auto"] | Index = setting("auto", "seed of the random starts; auto = the number of the run, so that each run is new and reproducible")
+    seed: Literal["auto"] | Index = setting(
+        "auto", "seed of the random starts; auto = the number of the run, so that each run is new and reproducible"
+    )
     particle_radius: Positive = setting(150.0, "radius of a ball that surely holds the particle", "A")
     grid: Grid = section(Grid)
     fourier_transform: FourierTransform2 = section(FourierTransform2)
@@ -205,7 +221,11 @@ class Reconstruct(Section):
             raise ValueError("projections.reciprocal.used_order_ids is empty")
         if self.dimensions == 3 and reciprocal.SO_freedom.use:
             raise ValueError("projections.reciprocal.SO_freedom.use: only in 2D; in 3D the rotation is free until average aligns")
-        if isinstance(self.grid.amplitude_order, int) and not isinstance(self.grid.amplitude_order, bool) and self.grid.amplitude_order < limit:
+        if (
+            isinstance(self.grid.amplitude_order, int)
+            and not isinstance(self.grid.amplitude_order, bool)
+            and self.grid.amplitude_order < limit
+        ):
             raise ValueError(f"grid.amplitude_order: {self.grid.amplitude_order} is below grid.max_order = {limit}")
         self._one_entry_per_loop()
         return self
@@ -220,7 +240,9 @@ class Reconstruct(Section):
         }
         for key, values in lists.items():
             if len(values) != 1 and not len(loops.order) <= len(values) <= max(len(loops.order), len(loops.loops)):
-                raise ValueError(f"projections.real.{key}: {len(values)} entries for the {len(loops.order)} blocks {', '.join(loops.order)}")
+                raise ValueError(
+                    f"projections.real.{key}: {len(values)} entries for the {len(loops.order)} blocks {', '.join(loops.order)}"
+                )
 
 
 def _with_orders(tree: dict[str, Any], max_order: int, preset: Any) -> dict[str, Any]:
@@ -230,37 +252,3 @@ def _with_orders(tree: dict[str, Any], max_order: int, preset: Any) -> dict[str,
         # Stored settings hold the reference's default of 64 orders whatever the grid has.
         tree = with_value(tree, "projections.reciprocal.used_order_ids", every)
     return with_default(tree, "grid.amplitude_order", max_order) if preset == "reference" else tree
-
-
-def lookup(tree: Mapping[str, Any], key: str, default: Any) -> Any:
-    """Value at the dotted `key`, or `default`."""
-    node: Any = tree
-    for part in key.split("."):
-        if not isinstance(node, Mapping) or part not in node:
-            return default
-        node = node[part]
-    return node
-
-
-def with_value(tree: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy of `tree` with the dotted `key` set; a node that is no mapping is left for the validation to refuse."""
-    first, _, rest = key.partition(".")
-    if not rest:
-        return {**tree, first: value}
-    node = tree.get(first)
-    if isinstance(node, Section):
-        node = {name: getattr(node, name) for name in type(node).model_fields}
-    if node is not None and not isinstance(node, Mapping):
-        return dict(tree)
-    return {**tree, first: with_value(node or {}, rest, value)}
-
-
-def with_default(tree: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy of `tree` with the dotted `key` set where it is not."""
-    first, _, rest = key.partition(".")
-    if not rest:
-        return {value_key: item for value_key, item in ({first: value} | dict(tree)).items()}
-    node = tree.get(first)
-    if isinstance(node, Section) or (node is not None and not isinstance(node, Mapping)):
-        return dict(tree)
-    return {**tree, first: with_default(node or {}, rest, value)}

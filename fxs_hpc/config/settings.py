@@ -165,8 +165,12 @@ def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
     result = dict(lower)
     for key, value in upper.items():
         below = result.get(key)
-        nested = isinstance(value, Mapping) and isinstance(below, Mapping) and "command" not in value and "command" not in below
-        result[key] = _merged(below, value) if nested else below if value is None and isinstance(below, Mapping) else value
+        if isinstance(below, Mapping) and "command" not in below:
+            if value is None:
+                continue
+            if isinstance(value, Mapping) and "command" not in value:
+                value = _merged(below, value)
+        result[key] = value
     return result
 
 

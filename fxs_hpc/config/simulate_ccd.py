@@ -11,7 +11,9 @@ from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, struc
 
 Shape = Annotated[
     Literal["sphere", "tetrahedron", "cube"],
-    respelled({"thethrahedron": "tetrahedron", "thetrahedron": "tetrahedron", "triangle": "tetrahedron", "disc": "sphere", "square": "cube"}),
+    respelled(
+        {"thethrahedron": "tetrahedron", "thetrahedron": "tetrahedron", "triangle": "tetrahedron", "disc": "sphere", "square": "cube"}
+    ),
 ]
 Center = tuple[FiniteReal, FiniteReal, FiniteReal] | tuple[FiniteReal, FiniteReal]
 
@@ -119,5 +121,7 @@ class SimulateCcd(Section):
     def _coordinates(self) -> "SimulateCcd":
         for center in self.shapes.centers:
             if len(center) != self.dimensions:
-                raise ValueError(f"shapes.centers: {center} has {len(center)} coordinates, dimensions {self.dimensions} wants {self.dimensions}")
+                raise ValueError(
+                    f"shapes.centers: {center} has {len(center)} coordinates, dimensions {self.dimensions} wants {self.dimensions}"
+                )
         return self

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from fxs_hpc.config.fields import Name, Section, setting
 from fxs_hpc.config.nearest import suggestion
@@ -67,6 +67,24 @@ class Storage(Section):
                 raise ValueError(f"the folder {name!r} lies in {parent!r}, which is not defined{suggestion(parent, folders)}")
             _refuse_circle(folders, name)
         return folders
+
+    @model_validator(mode="after")
+    def _known_folders(self) -> Self:
+        files = getattr(self, "files", None)
+        entries = {name: getattr(files, name) for name in type(files).model_fields} if isinstance(files, Section) else {}
+        for name, entry in entries.items():
+            if entry.folder not in (*self.folders, "home", "base"):
+                raise ValueError(f"the folder of files.{name}, {entry.folder!r} is not defined{suggestion(entry.folder, self.folders)}")
+        self._refuse_unused({entry.folder for entry in entries.values()})
+        return self
+
+    def _refuse_unused(self, used: set[str]) -> None:
+        """A misspelt folder name must not go unnoticed."""
+        for value in self.folders.values():
+            used |= set(value) if isinstance(value, dict) else set()
+        for name in self.folders:
+            if name not in used and name not in (*self.default_folders, "home", "base"):
+                raise ValueError(f"the folder {name!r} is used by no file and no other folder{suggestion(name, self.default_folders)}")
 
 
 def _refuse_circle(folders: Folders, name: str) -> None:

@@ -70,6 +70,11 @@ def _grouped(words: str) -> str:
 
 
 def _bounds(metadata: tuple[Any, ...]) -> str:
-    signs = {annotated_types.Ge: (">=", "ge"), annotated_types.Gt: (">", "gt"), annotated_types.Le: ("<=", "le"), annotated_types.Lt: ("<", "lt")}
+    signs = {
+        annotated_types.Ge: (">=", "ge"),
+        annotated_types.Gt: (">", "gt"),
+        annotated_types.Le: ("<=", "le"),
+        annotated_types.Lt: ("<", "lt"),
+    }
     parts = [f" {signs[type(item)][0]} {getattr(item, signs[type(item)][1])}" for item in metadata if type(item) in signs]
     return " and".join(parts)

@@ -9,7 +9,13 @@ from fxs_hpc.config.ini import FILE_NAME
 from fxs_hpc.config.settings import packaged, settings_folder
 from fxs_hpc.errors import UsageError
 
-FXS_FOLDERS = ("data/fxs/ccd/archive", "data/fxs/invariants/archive", "data/fxs/reconstructions", "data/fxs/averages", "data/fxs/input_files")
+FXS_FOLDERS = (
+    "data/fxs/ccd/archive",
+    "data/fxs/invariants/archive",
+    "data/fxs/reconstructions",
+    "data/fxs/averages",
+    "data/fxs/input_files",
+)
 EMC_FOLDERS = ("aux", "reduce-data", "low-res-emc", "rej-frames", "setup-local", "local-update")
 DEFAULTS_NAME = "default_0.01.yaml"
 

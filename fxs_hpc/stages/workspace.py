@@ -197,8 +197,10 @@ class Workspace:
         return newest
 
 
-def _age(path: Path) -> float:
-    return path.stat().st_mtime
+def _age(path: Path) -> tuple[int, int]:
+    """Time of the last change; of files of one moment the larger run number is newer."""
+    run = re.search(r"run_(\d+)", str(path))
+    return path.stat().st_mtime_ns, int(run[1]) if run else 0
 
 
 def _value(name: str, values: Mapping[str, Any], template: str) -> str:

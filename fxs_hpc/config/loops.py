@@ -1,0 +1,216 @@
+"""Settings of the phasing loop: blocks of methods and error metrics (part of the settings of `reconstruct`)."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from fxs_hpc.config.fields import Fraction, Index, Integer, IterationLimit, Name, No, Section, section, setting
+from fxs_hpc.config.nearest import suggestion
+
+RealMetric = Literal["l2_projection_diff", "support_size"]
+ReciprocalMetric = Literal[
+    "l2_projection_diff", "deg2_invariant_l2_diff", "deg2_ranked_invariant_l2_diff", "ccd_diff", "fqc_error", "II_error"
+]
+MethodName = Literal["HIO", "ER", "RAAR", "SW", "SW_center", "HIO_non_FXS", "ER_non_FXS", "HIO_ft_stab", "ER_ft_stab", "RAAR_ft_stab"]
+
+
+class LinkToSupport(Section):
+    """ft_stab that follows enforce_initial_support."""
+
+    delay: Index = setting(0, "steps between the end of the enforced support and the end of the stabilisation")
+
+
+class Method(Section):
+    """How often a method runs; a bare number is `iterations`."""
+
+    short_form: ClassVar[str] = "iterations"
+
+    iterations: Index = setting(1, "number of steps")
+    ft_stab: bool | Literal["link_to_enforce_initial_support"] = setting(
+        True, "remove the error of the inexact transform pair from each step"
+    )
+    link_to_enforce_initial_support: LinkToSupport = section(LinkToSupport)
+
+    def tree(self) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in super().tree().items()
+            if getattr(self, name) != type(self).model_fields[name].get_default(call_default_factory=True) or name == "iterations"
+        }
+
+
+class SubLoop(Section):
+    """One named block of the phasing."""
+
+    alternates: ClassVar[Mapping[str, str]] = {"mehtods": "methods"}
+
+    methods: dict[MethodName, Method] = setting(description="method -> its settings")
+    order: tuple[str, ...] = setting(description="methods in the order in which they run")
+    iterations: Index = setting(1, "how often the block is repeated")
+    best_density_not_in_first_n_iterations: IterationLimit = setting(
+        float("inf"), "after the block, go back to its best density if that was found after this many of its iterations; inf = never"
+    )
+
+    @model_validator(mode="after")
+    def _known_methods(self) -> "SubLoop":
+        for name in self.order:
+            if name not in self.methods:
+                raise ValueError(
+                    f"order names {name!r}, which is not under methods ({', '.join(self.methods)}){suggestion(name, self.methods)}"
+                )
+        for name, method in self.methods.items():
+            if name.startswith("SW") and method.ft_stab is not True:
+                raise ValueError(f"ft_stab does nothing in {name}: remove it")
+        return self
+
+
+DEFAULT_LOOPS: Mapping[str, Mapping[str, Any]] = {
+    "main": {
+        "methods": {"HIO": {"iterations": 60}, "ER": {"iterations": 40}, "SW": {"iterations": 1}},
+        "order": ("HIO", "SW", "ER"),
+        "iterations": 5,
+    },
+    "refinement": {"methods": {"ER": {"iterations": 100}, "SW": {"iterations": 1}}, "order": ("SW", "ER"), "iterations": 2},
+}
+
+
+class SubLoops(Section):
+    """Named blocks of the phasing; each key other than `order` is a block."""
+
+    order: tuple[Name, ...] = setting(("main", "refinement"), "blocks in the order in which they run")
+    loops: dict[str, SubLoop] = setting({}, "block -> its settings")
+
+    @classmethod
+    def prepare(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        named = {key: value for key, value in tree.items() if key not in ("order", "loops")}
+        given = {**(tree.get("loops") or {}), **named}
+        loops = {name: _with_defaults(name, given.get(name)) for name in (*DEFAULT_LOOPS, *given)}
+        return {"order": tree.get("order", ("main", "refinement")), "loops": loops}
+
+    @field_validator("order")
+    @classmethod
+    def _not_empty(cls, order: tuple[str, ...]) -> tuple[str, ...]:
+        if not order:
+            raise ValueError("order names no block")
+        return order
+
+    @model_validator(mode="after")
+    def _known_loops(self) -> "SubLoops":
+        for name in self.order:
+            if name not in self.loops:
+                raise ValueError(
+                    f"order names the block {name!r}, which is not defined here ({', '.join(self.loops)}){suggestion(name, self.loops)}"
+                )
+        return self
+
+    def tree(self) -> dict[str, Any]:
+        return {"order": list(self.order), **{name: loop.tree() for name, loop in self.loops.items()}}
+
+
+def _with_defaults(name: str, loop: Any) -> Any:
+    """The documented defaults of `main` and `refinement` fill what their sections leave out."""
+    default = DEFAULT_LOOPS.get(name, {})
+    if loop is None:
+        return dict(default) or loop
+    if not isinstance(loop, Mapping):
+        return loop
+    return {**default, **_respelled_methods(loop)}
+
+
+def _respelled_methods(loop: Mapping[str, Any]) -> dict[str, Any]:
+    return {"methods" if key == "mehtods" else key: value for key, value in loop.items()}
+
+
+class L2Inside(Section):
+    """Where the real-space error is taken."""
+
+    inside_initial_support: bool = setting(True, "inside the initial support only")
+
+
+class RankedInvariant(Section):
+    """Error of one order."""
+
+    order: Index = setting(2, "harmonic order")
+
+
+class CcdDiff(Section):
+    """Error of one circular harmonic of the correlation."""
+
+    C_order: Index = setting(2, "order n of C_n")
+
+
+class RealErrors(Section):
+    """Errors in real space."""
+
+    calculate: tuple[RealMetric, ...] = setting(("l2_projection_diff",), "metrics to compute")
+    l2_projection_diff: L2Inside = section(L2Inside)
+
+
+class ReciprocalErrors(Section):
+    """Errors in reciprocal space."""
+
+    calculate: tuple[ReciprocalMetric, ...] = setting(
+        (), "metrics to compute", only=("l2_projection_diff", "deg2_invariant_l2_diff"), instead="it comes later"
+    )
+    deg2_ranked_invariant_l2_diff: RankedInvariant = section(RankedInvariant)
+    ccd_diff: CcdDiff = section(CcdDiff)
+
+
+class MainMetrics(Section):
+    """Metrics that make the main error."""
+
+    real: tuple[RealMetric, ...] = setting(("l2_projection_diff",), "of those calculated in real space")
+    reciprocal: tuple[ReciprocalMetric, ...] = setting((), "of those calculated in reciprocal space")
+
+
+class MainError(Section):
+    """The error that ranks reconstructions."""
+
+    metrics: MainMetrics = section(MainMetrics)
+    type: Literal["mean", "min", "max", "prod"] = setting("mean", "how the metrics are combined")
+
+
+class ErrorMethods(Section):
+    """Error metrics."""
+
+    real: RealErrors = section(RealErrors)
+    reciprocal: ReciprocalErrors = section(ReciprocalErrors)
+    main: MainError = section(MainError)
+
+    @model_validator(mode="after")
+    def _calculated(self) -> "ErrorMethods":
+        for space in ("real", "reciprocal"):
+            for name in getattr(self.main.metrics, space):
+                if name not in getattr(self, space).calculate:
+                    raise ValueError(f"main.metrics.{space} names {name!r}, which {space}.calculate does not")
+        if not (self.main.metrics.real or self.main.metrics.reciprocal):
+            raise ValueError("main.metrics names no metric")
+        return self
+
+
+class Limits(Section):
+    """Stopping rule."""
+
+    use: bool = setting(False, "", only=(False,), instead="the loop runs the steps that its order says")
+
+
+class Errors(Section):
+    """Error metrics and stopping rules."""
+
+    methods: ErrorMethods = section(ErrorMethods)
+    limits: Limits = section(Limits)
+    gain_limits: Limits = section(Limits)
+
+
+class MainLoop(Section):
+    """The phasing loop."""
+
+    sub_loops: SubLoops = section(SubLoops)
+    error: Errors = section(Errors)
+    resolution_schedule: No | tuple[tuple[Annotated[Fraction, Field(gt=0)], ...], ...] = setting(
+        False,
+        "per sub loop the fractions of q_max that are opened up in turn, one per iteration of the block (the last stays);"
+        " False = all of q from the start",
+    )
+    history_length: Integer = setting(3, "", only=(3,), instead="the loop keeps exactly the densities it needs")
