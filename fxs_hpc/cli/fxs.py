@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import click
 
 from fxs_hpc.cli.chain import load_all
+from fxs_hpc.cli.printing import announce, nice, show_pictures, show_plan
 from fxs_hpc.cli.problems import reported
 from fxs_hpc.config import ini
 from fxs_hpc.config.commands import COMMANDS, command_named
@@ -19,9 +19,6 @@ from fxs_hpc.config.settings import Loaded
 from fxs_hpc.errors import DataError, InputFileError, SettingsError, UsageError
 from fxs_hpc.stages.context import Context, Plan
 from fxs_hpc.stages.workspace import Workspace, date_of, now
-
-PICTURES = (".png", ".vts", ".vti", ".vtr")
-SHOWN_CHANGES = 8
 
 COMMAND_LIST = "\n".join(f"  {command.name:13s} {command.summary}" for command in COMMANDS.values())
 
@@ -64,13 +61,16 @@ def fxs(
         run_config = ini.load(_config_path(config))
         chain = load_all(words, run_config, overrides)
         today = date_of(now())
+        folders = []
         for number, loaded in enumerate(chain, start=1):
-            _announce(number, len(chain), loaded)
+            announce(number, len(chain), loaded)
             context = _context(loaded, run_config, resume, today)
             if dry_run:
                 _show_plan(_stage(loaded.command), loaded, context)
             else:
-                _show_results(_stage(loaded.command).run(loaded.model, context))
+                folders.append(_stage(loaded.command).run(loaded.model, context))
+                click.echo(f"  results in {nice(folders[-1])}")
+        show_pictures(folders)
 
 
 def _settings_text(words: Sequence[str], full: bool) -> str:
@@ -115,47 +115,10 @@ def _stage(command: str) -> ModuleType:
         raise
 
 
-def _announce(number: int, total: int, loaded: Loaded) -> None:
-    count = f"[{number}/{total}] " if total > 1 else ""
-    click.echo(click.style(f"{count}{loaded.command}: {COMMANDS[loaded.command].summary}", bold=True))
-    click.echo(f"  settings {_nice(loaded.source)}")
-    changes = [f"{key} = {_short(value)}" for key, value in loaded.changed.items()]
-    if changes:
-        more = f", and {len(changes) - SHOWN_CHANGES} more" if len(changes) > SHOWN_CHANGES else ""
-        click.echo(f"  not default: {', '.join(changes[:SHOWN_CHANGES])}{more}")
-    for note in loaded.notes:
-        click.echo(f"  note: {note}")
-
-
 def _show_plan(stage: ModuleType, loaded: Loaded, context: Context) -> None:
     try:
         plan: Plan = stage.plan(loaded.model, context)
     except (InputFileError, DataError) as error:
         click.echo(f"  cannot be planned yet: {error}")
         return
-    for line in plan.lines:
-        click.echo(f"  {line}")
-    click.echo(f"  memory {_bytes(plan.memory)}, disk {_bytes(plan.disk)}, cores {context.threads}")
-
-
-def _show_results(folder: Path) -> None:
-    click.echo(f"  results in {_nice(folder)}")
-    pictures = sorted(path for path in folder.rglob("*") if path.suffix in PICTURES)
-    for path in pictures:
-        click.echo(f"    {path.relative_to(folder)}")
-
-
-def _nice(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _short(value: Any) -> str:
-    text = str(value["command"] if isinstance(value, dict) and set(value) == {"command"} else value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _bytes(count: int) -> str:
-    size, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size, units = size / 1000, units[1:]
-    return f"{size:.3g} {units[0]}"
+    show_plan(plan, context.config.home, context.threads)

@@ -18,6 +18,7 @@ from fxs_hpc.config.commands import command_named
 from fxs_hpc.config.fields import Section, as_tree
 from fxs_hpc.config.nearest import suggestion
 from fxs_hpc.config.problems import sentences
+from fxs_hpc.config.trees import lookup
 from fxs_hpc.errors import SettingsError
 
 PROVENANCE = "provenance"
@@ -65,6 +66,8 @@ def load(command: str, name_or_path: str, home: Path, overrides: Mapping[str, An
         model, plain = build(command, tree)
     except SettingsError as error:
         raise SettingsError(f"{source}: {error}") from None
+    if lookup(plain, "GPU.use") is True:
+        notes = (*notes, "GPU.use: this version computes on the CPU")
     return Loaded(command, model, source, changed(model, plain), notes)
 
 
