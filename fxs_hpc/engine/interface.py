@@ -1,0 +1,119 @@
+"""What the phasing loop asks of an engine, and the plain values they exchange. A second implementation runs on OpenCL devices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxs_hpc.engine.procrustes import ReciprocalConstraint
+from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
+
+Precision = Literal["single", "double"]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Grids of a reconstruction.
+
+    Parameters
+    ----------
+    radial, angular : the grids; n_theta must be a multiple of 4 and n_phi even.
+    amplitude_order : angular band limit L of density and amplitude.
+    complex_density : whether the density has an imaginary part (twice the work).
+    """
+
+    radial: RadialGrid
+    angular: AngularGrid
+    amplitude_order: int
+    complex_density: bool = False
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """Everything that is fixed during a reconstruction.
+
+    Parameters
+    ----------
+    reciprocal : what the data say about the intensity.
+    keep_unknown_orders : apply only the change of the projected orders, so that intensity orders above the data pass; otherwise the
+        intensity is cut at the amplitude's band limit.
+    lower, upper : bounds of the real part of the density (lower <= 0 <= upper).
+    largest_imag : imaginary parts of at least this are set to 0.
+    use_support : whether the density must vanish outside the support.
+    error_radial_weights : (N,) weights of the radial integral in the error.
+    stabilised_from : first shell whose density is corrected for the inexact transform pair (0; the reference program starts at 1).
+    r_max_convention : 'exact' or 'reference', see `harmonics.hankel.hankel_matrices`.
+    """
+
+    reciprocal: ReciprocalConstraint
+    keep_unknown_orders: bool = True
+    lower: float = -np.inf
+    upper: float = np.inf
+    largest_imag: float = np.inf
+    use_support: bool = True
+    error_radial_weights: NDArray[np.float64] | None = None
+    stabilised_from: int = 0
+    r_max_convention: str = "exact"
+
+
+@dataclass(frozen=True)
+class Update:
+    """One step of the loop.
+
+    Parameters
+    ----------
+    method : 'ER', 'HIO' or 'RAAR'.
+    beta : feedback (HIO) or relaxation (RAAR) parameter.
+    feedback : constraints whose violation takes part in HIO's feedback: 'support', 'value_threshold', 'limit_imag'.
+    stabilised : add what the inexact transform pair loses of the density.
+    """
+
+    method: Literal["ER", "HIO", "RAAR"]
+    beta: float = 0.0
+    feedback: frozenset[str] = frozenset({"support", "value_threshold", "limit_imag"})
+    stabilised: bool = True
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """State from which an engine continues bit by bit: density and support in the engine's layout, and its bookkeeping."""
+
+    density: NDArray
+    support: NDArray[np.uint8]
+    filled_shells: int
+
+
+class Engine(Protocol):
+    """Holds one density and its support (on whatever device) and carries out the steps of the phasing loop."""
+
+    def load(self, density: NDArray, support: NDArray[np.bool_], initial_support: NDArray[np.bool_]) -> None:
+        """Start from density (N, n_theta, n_phi), support and the region over which errors are integrated."""
+
+    def step(self, update: Update) -> float:
+        """One Fourier and real-space projection; returns int |rho' - P rho'|^2 / int |rho'|^2 over the initial support."""
+
+    def shrink_wrap(self, transfer: NDArray[np.float64], threshold: float, inside_initial_support: bool) -> None:
+        """New support: where |rho| low-passed by transfer(q) exceeds `threshold` (0..1) of its range."""
+
+    def remember(self) -> None:
+        """Keep the present density and support as the best so far."""
+
+    def recall(self) -> None:
+        """Go back to the best density and support."""
+
+    def density(self, which: Literal["last", "best"] = "last") -> NDArray:
+        """Density (N, n_theta, n_phi), real or complex."""
+
+    def support(self, which: Literal["last", "best"] = "last") -> NDArray[np.bool_]:
+        """Support (N, n_theta, n_phi)."""
+
+    def project(self, which: Literal["last", "best"] = "last") -> tuple[NDArray, dict[int, NDArray]]:
+        """Amplitude (N, n_theta, n_phi) of the density after the modulus constraint, and the orthogonal matrices U_l found."""
+
+    def snapshots(self) -> Sequence[Snapshot]:
+        """(last, best) for a checkpoint."""
+
+    def restore(self, snapshots: Sequence[Snapshot], initial_support: NDArray[np.bool_]) -> None:
+        """Continue from `snapshots`."""
