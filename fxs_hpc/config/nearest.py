@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'a' or 'b'?"` for the nearest of `known`, or an empty string where nothing is near."""
+    """`" (did you mean 'a' or 'b'?)"` for the nearest of `known`, or an empty string where nothing is near."""
     matches = difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.6)
     if not matches:
         return ""
-    return "; did you mean " + " or ".join(repr(match) for match in matches) + "?"
+    return " (did you mean " + " or ".join(repr(match) for match in matches) + "?)"

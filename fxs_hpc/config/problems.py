@@ -22,11 +22,12 @@ def sentences(error: ValidationError, model: type[Section], tree: Mapping[str, A
         elif kind == "missing":
             found[key] = f"{key}: is missing; {_allowed(key, model)}"
         elif item["loc"][-1:] == ("[key]",):
-            found[key] = f"{key}: unknown name{suggestion(str(item['input']), _choices(message))}; {message}"
+            found[key] = f"{key}: unknown name{suggestion(str(item['input']), _choices(message))}; allowed are {message.removeprefix('Input should be ')}"
         elif kind == "value_error":
             found[key] = f"{key}: {message}{_given(value)}" if key else message
         else:
-            found.setdefault(key, f"{key}: found {_shown(value)}, allowed is {_allowed(key, model) or message}")
+            allowed = _allowed(key, model) or message.removeprefix("Input should be ")
+            found.setdefault(key, f"{key}: found {_shown(value)}, allowed is {allowed}")
     return list(found.values())
 
 

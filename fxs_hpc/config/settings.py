@@ -137,7 +137,7 @@ def changed(model: Section, plain: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in flat(model.tree()).items()
-        if (key not in defaults or defaults[key] != value) and not (key in derived and key not in given)
+        if (key not in defaults or defaults[key] != value) and not (key in derived and key not in given) and value != "{home}/"
     }
 
 

@@ -70,7 +70,7 @@ def test_resume_and_options_reach_the_stage(work):
 @pytest.mark.parametrize(
     ("words", "code", "expected"),
     [
-        (["extrac", "tutorial"], 2, "error: unknown command 'extrac'; did you mean 'extract'?"),
+        (["extrac", "tutorial"], 2, "error: unknown command 'extrac' (did you mean 'extract'?"),
         (["extract", "tutoral"], 2, "did you mean 'tutorial'?"),
         ([], 2, "error: which command?"),
         (["settings", "extrat"], 2, "did you mean 'extract'?"),

@@ -60,11 +60,11 @@ def test_the_reference_file_loads(reference_data):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[run]\nthread = 2\n", "line 2: unknown key 'thread' in [run]; did you mean 'threads'"),
+        ("[run]\nthread = 2\n", "line 2: unknown key 'thread' in [run] (did you mean 'threads'"),
         ("[run]\nthreads = many\n", "line 2: threads = many: allowed is 'auto' or an integer >= 1"),
         ("[run]\nthreads = 0\n", "threads = 0"),
         ("[run]\nprecision = singel\n", "did you mean 'single'"),
-        ("[rnu]\nthreads = 2\n", "line 1: unknown section [rnu]; did you mean 'run'"),
+        ("[rnu]\nthreads = 2\n", "line 1: unknown section [rnu] (did you mean 'run'"),
         ("[slrum]\n", "did you mean 'slurm'"),
         ("[fxs]\nreconstrct = a\n", "did you mean 'reconstruct'"),
         ("[slurm:x]\npartion = a\n", "did you mean 'partition'"),
