@@ -15,8 +15,9 @@ demo: $(VENV)/.installed
 	@test -f demo/config.ini || $(BIN)/fxs-hpc init demo
 	cd demo && ../$(BIN)/fxs-hpc fxs simulate_ccd demo extract demo reconstruct demo average demo
 
-test: check
+test: $(VENV)/.installed-test
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS)
+	@$(MAKE) --no-print-directory check
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check

@@ -22,7 +22,8 @@ def sentences(error: ValidationError, model: type[Section], tree: Mapping[str, A
         elif kind == "missing":
             found[key] = f"{key}: is missing; {_allowed(key, model)}"
         elif item["loc"][-1:] == ("[key]",):
-            found[key] = f"{key}: unknown name{suggestion(str(item['input']), _choices(message))}; allowed are {message.removeprefix('Input should be ')}"
+            names = message.removeprefix("Input should be ")
+            found[key] = f"{key}: unknown name{suggestion(str(item['input']), _choices(names))}; allowed are {names}"
         elif kind == "value_error":
             found[key] = f"{key}: {message}{_given(value)}" if key else message
         else:
