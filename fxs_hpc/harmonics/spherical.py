@@ -16,7 +16,7 @@ class SphericalTransform:
     the rest follows from f_{l,-m} = (-1)^m conj(f_lm).
     """
 
-    def __init__(self, grid: AngularGrid, l_max: int, workers: int = 1) -> None:
+    def __init__(self, grid: AngularGrid, l_max: int) -> None:
         if l_max > grid.max_order:
             raise SettingsError(
                 f"an angular grid of {grid.n_theta} x {grid.n_phi} points carries orders up to {grid.max_order}, not {l_max}; "
@@ -24,13 +24,12 @@ class SphericalTransform:
             )
         self.grid = grid
         self.l_max = l_max
-        self.workers = workers
         self._table = legendre_table(l_max, grid.cos_theta)
         self._weights = grid.theta_weights * (2 * np.pi / grid.n_phi)
 
     def analyse(self, field: NDArray[np.floating]) -> NDArray[np.float64]:
         """Coefficients (L+1, L+1, 2, N) [m, l, re/im, r] of a real field (n_theta, n_phi, N)."""
-        spectrum = scipy.fft.rfft(field, axis=1, workers=self.workers)
+        spectrum = scipy.fft.rfft(field, axis=1)
         size = self.l_max + 1
         coef = np.zeros((size, size, 2, field.shape[-1]))
         for m in range(size):
@@ -47,7 +46,7 @@ class SphericalTransform:
             parts = self._table[m, m:].T @ coef[m, m:].reshape(size - m, -1)
             spectrum.real[:, m] = parts[:, :n_shells]
             spectrum.imag[:, m] = parts[:, n_shells:]
-        return scipy.fft.irfft(spectrum, self.grid.n_phi, axis=1, norm="forward", workers=self.workers, overwrite_x=True)
+        return scipy.fft.irfft(spectrum, self.grid.n_phi, axis=1, norm="forward", overwrite_x=True)
 
     def analyse_complex(self, field: NDArray[np.complexfloating]) -> NDArray[np.complex128]:
         """Coefficients (L+1, 2L+1, N) [l, L + m, r] of a complex field (n_theta, n_phi, N); zero for |m| > l."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, LogNorm, Normalize
@@ -23,6 +24,18 @@ def _save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, dpi=110)
 
 
+def _layout(rows: int, columns: int) -> tuple[Figure, NDArray, Axes]:
+    """A figure with square panels (rows, columns) of fixed size and an axis for the colour bar; sizes in inches."""
+    panel, gap, left, right, bottom, top = 2.05, (0.2, 0.42), 0.7, 1.25, 0.55, 0.65
+    width = left + columns * panel + (columns - 1) * gap[0] + right
+    height = bottom + rows * panel + (rows - 1) * gap[1] + top
+    figure = Figure(figsize=(width, height))
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height, gap[0] / panel, gap[1] / panel)
+    bar = figure.add_axes((1 - (right - 0.2) / width, bottom / height, 0.2 / width, 1 - (bottom + top) / height))
+    return figure, axes, bar
+
+
 def _panels(
     path: Path,
     q: NDArray[np.float64],
@@ -38,8 +51,7 @@ def _panels(
     """One square image per order with common axes and one colour bar."""
     rows = -(-len(images) // _COLUMNS)
     columns = min(_COLUMNS, len(images))
-    figure = Figure(figsize=(2.35 * columns + 1.3, 2.5 * rows + 0.9), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    figure, axes, bar_axis = _layout(rows, columns)
     for axis in axes.flat[len(images) :]:
         axis.set_visible(False)
     for axis, image, label in zip(axes.flat, images, titles):
@@ -53,12 +65,12 @@ def _panels(
         axis.set_ylabel("$q_1$ [1/Å]", fontsize=9)
     for axis in axes[-1]:
         axis.set_xlabel("$q_2$ [1/Å]", fontsize=9)
-    colour_bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, shrink=0.85, pad=0.015)
+    colour_bar = figure.colorbar(ScalarMappable(norm, colours), cax=bar_axis)
     colour_bar.set_label(bar, fontsize=9)
     colour_bar.ax.tick_params(labelsize=8)
     if ticks is not None:
         colour_bar.set_ticks(list(ticks), labels=list(tick_labels or ticks))
-    figure.suptitle(title, fontsize=11)
+    figure.text(0.5, 1 - 0.2 / figure.get_figheight(), title, fontsize=11, ha="center", va="center")
     _save(figure, path)
 
 

@@ -1,0 +1,93 @@
+"""ccd.h5: round trip, streaming, the file of the reference."""
+
+import h5py
+import numpy as np
+import pytest
+
+from fxs_hpc.errors import InputFileError
+from fxs_hpc.files.ccd import open_ccd, read_ccd, read_model, write_ccd
+from fxs_hpc.fxs import shapes
+from fxs_hpc.fxs.correlation import CrossCorrelation
+
+
+def example():
+    rng = np.random.default_rng(0)
+    invariants = rng.normal(size=(4, 3, 3))
+    invariants[1::2] = 0
+    correlation = {"I1I1": rng.normal(size=(3, 3, 6))}
+    return CrossCorrelation(3, np.arange(1.0, 4), np.arange(6.0), 1.5, rng.random(3), correlation, invariants, 2)
+
+
+def assert_same(found, expected):
+    for name in ("q", "delta", "average_intensity", "invariants"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    np.testing.assert_array_equal(found.correlation["I1I1"], expected.correlation["I1I1"])
+    assert (found.dimensions, found.wavelength, found.n_particles) == (3, 1.5, 2)
+
+
+def test_round_trip(tmp_path):
+    write_ccd(tmp_path / "ccd.h5", example())
+    assert_same(read_ccd(tmp_path / "ccd.h5"), example())
+    assert read_model(tmp_path / "ccd.h5") is None
+    assert [path.name for path in tmp_path.iterdir()] == ["ccd.h5"]
+
+
+def test_blocks_are_streamed(tmp_path):
+    full = example()
+    data = CrossCorrelation(3, full.q, full.delta, 1.5, full.average_intensity, invariants=full.invariants, n_particles=2)
+    values = full.correlation["I1I1"]
+    write_ccd(tmp_path / "ccd.h5", data, iter([(slice(0, 2), values[:2]), (slice(2, 3), values[2:])]))
+    assert_same(read_ccd(tmp_path / "ccd.h5"), full)
+
+
+def test_an_interrupted_file_does_not_appear(tmp_path):
+    def broken():
+        yield slice(0, 1), np.zeros((1, 3, 6))
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_ccd(tmp_path / "ccd.h5", example_without_correlation(), broken())
+    assert not list(tmp_path.iterdir())
+
+
+def example_without_correlation():
+    full = example()
+    return CrossCorrelation(3, full.q, full.delta, 1.5, full.average_intensity)
+
+
+def test_fields_and_units_are_those_of_the_reference(tmp_path, data_folder):
+    write_ccd(tmp_path / "ccd.h5", example())
+    with h5py.File(tmp_path / "ccd.h5") as ours, h5py.File(data_folder / "xframe/3d/simulate_ccd/q_base/ccd.h5") as theirs:
+        names = []
+        theirs.visit(names.append)
+        for name in names:
+            assert name in ours
+            if isinstance(theirs[name], h5py.Dataset):
+                assert ours[name].ndim == theirs[name].ndim
+        assert ours["radial_points"].attrs["unit"] == "1/A"
+
+
+def test_large_fields_stay_on_disk(tmp_path):
+    write_ccd(tmp_path / "ccd.h5", example())
+    with open_ccd(tmp_path / "ccd.h5") as data:
+        assert isinstance(data.correlation["I1I1"], h5py.Dataset)
+
+
+def test_the_model_comes_back(tmp_path):
+    solids = shapes.build(["cube"], [(1, 1, 1)], [2], [3], [True], 0)
+    r, theta, phi = np.linspace(0, 6, 7), np.linspace(0.1, 3, 5), np.linspace(0, 5, 6)
+    model = shapes.Model(solids, r, theta, phi, shapes.density_on(solids, r, theta, phi))
+    write_ccd(tmp_path / "ccd.h5", example(), model=model)
+    found = read_model(tmp_path / "ccd.h5")
+    assert found.shapes == solids
+    np.testing.assert_array_equal(found.density, model.density)
+    np.testing.assert_array_equal(shapes.density_on(found.shapes, found.r, found.theta, found.phi), found.density)
+
+
+def test_wrong_files_are_named(tmp_path):
+    with pytest.raises(InputFileError, match="simulate_ccd"):
+        read_ccd(tmp_path / "absent.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["radial_points"] = np.arange(3)
+    with pytest.raises(InputFileError, match="other.h5.*not a file of cross-correlations"):
+        read_ccd(tmp_path / "other.h5")
