@@ -76,9 +76,14 @@ class BallTransform:
 
     def shifted(self, fields: NDArray[np.floating], centre: NDArray[np.floating]) -> NDArray[np.floating]:
         """Amplitude fields h times exp(+i q.centre): the density moves such that `centre` (3,) in A comes to the origin."""
-        angle = (self.angular.directions() @ np.asarray(centre, dtype=float))[..., None] * self.radial.q
-        cosine, sine = np.cos(angle), np.sin(angle)
-        return np.stack([cosine * h + sine * point_inverted(h) for h in fields])
+        along = self.angular.directions() @ np.asarray(centre, dtype=float)
+        angle = along.astype(self.dtype)[..., None] * self.radial.q.astype(self.dtype)
+        cosine, sine = np.cos(angle), np.sin(angle, out=angle)
+        result = np.empty(fields.shape)
+        for h, moved in zip(fields, result):
+            np.multiply(cosine, h, out=moved)
+            moved += sine * point_inverted(h)
+        return result
 
 
 def _apply_orders(coef: Coefficients, matrices: NDArray[np.floating]) -> Coefficients:
@@ -117,13 +122,24 @@ def density_of(fields: NDArray[np.floating]) -> NDArray:
 def amplitude_fields(amplitude: NDArray[np.complexfloating], count: int) -> NDArray[np.floating]:
     """The `count` real fields h of an amplitude (n_theta, n_phi, N); with one, only its Hermitian part is kept."""
     opposite = point_inverted(amplitude)
-    even, odd = (amplitude + opposite) / 2, (amplitude - opposite) / 2
-    fields = [even.real + odd.imag, even.imag - odd.real]
-    return np.stack(fields[:count])
+    total, difference = amplitude + opposite, amplitude - opposite
+    fields = [(total.real + difference.imag) / 2]
+    if count > 1:
+        fields.append((total.imag - difference.real) / 2)
+    return np.stack(fields)
 
 
 def amplitude_of(fields: NDArray[np.floating]) -> NDArray[np.complexfloating]:
     """Complex amplitude of its real fields h."""
-    opposite = [point_inverted(h) for h in fields]
-    parts = [((h + o) + 1j * (h - o)) / 2 for h, o in zip(fields, opposite)]
-    return parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
+    amplitude = _hermitian(fields[0])
+    return amplitude if len(fields) == 1 else amplitude + 1j * _hermitian(fields[1])
+
+
+def _hermitian(h: NDArray[np.floating]) -> NDArray[np.complexfloating]:
+    """A + iB of h = A + B, A even, B odd."""
+    opposite = point_inverted(h)
+    result = np.empty(h.shape, dtype=np.complex128)
+    np.add(h, opposite, out=result.real)
+    np.subtract(h, opposite, out=result.imag)
+    result *= 0.5
+    return result
