@@ -62,7 +62,8 @@ def plot_comparison(
 
     Parameters
     ----------
-    correlations : name -> value per run. average : name -> value of the average, drawn as lines in the same order of colours.
+    correlations : name -> value per run. average : name -> value of the average, drawn as lines: the first two in the colours of
+        the first two of `correlations`, the third, a limit, in grey.
     """
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -73,10 +74,14 @@ def plot_comparison(
     left.set(xlabel="q (1/Å)", ylabel="FSC", ylim=(min(-0.05, float(np.min(fsc))), 1.05), xlim=(0, None))
     left.set_title("Average against the true object, per q bin", fontsize=10)
     for colour, (name, values) in zip(COLOURS, correlations.items()):
-        right.semilogx(errors, values, "o", color=colour, ms=5, alpha=0.75, label=f"runs, {name}")
-    for colour, (name, value) in zip((*COLOURS[1:3], "0.3"), average.items()):
+        right.plot(errors, values, "o", color=colour, ms=5, alpha=0.75, label=f"runs, {name}")
+    for colour, (name, value) in zip((*COLOURS[:2], "0.3"), average.items()):
         right.axhline(value, color=colour, ls="--", lw=1.2, label=f"{name} {value:.3f}")
     right.set(xlabel="last error of the run", ylabel="correlation with the true object")
+    if max(errors) > 10 * min(errors) > 0:
+        right.set_xscale("log")
+    else:
+        right.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
     right.set_title("Runs in the average", fontsize=10)
     right.legend(fontsize=8, loc="best", framealpha=0.9)
     _save(figure, path)
@@ -99,9 +104,16 @@ def _length(q: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _round_lengths(q_max: float) -> list[float]:
+    """Tick positions of the upper axis (A): round lengths, closer together towards q_max."""
     shortest = 2 * np.pi / q_max
-    steps = [1, 1.5, 2, 3, 5, 10]
-    return [float(f"{shortest * step:.2g}") for step in steps if float(f"{shortest * step:.2g}") >= shortest]
+    scale = 10.0 ** np.floor(np.log10(shortest))
+    candidates = [scale * step for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100)]
+    ticks = [length for length in candidates if length >= shortest]
+    kept = [ticks[0]]
+    for length in ticks[1:]:
+        if (1 / kept[-1] - 1 / length) * shortest > 0.07 and shortest / length > 0.03:
+            kept.append(length)
+    return kept
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -226,14 +226,14 @@ def _draw_curves(folder: Path, ball: BallTransform, result: Summary) -> None:
 
 def _draw_comparison(path: Path, result: Summary, comparison: Comparison, runs: Sequence[RunAgreement]) -> None:
     per_run = {
-        "band-limited": [run.band_limited for run in runs],
-        "stored density": [run.raw for run in runs],
-        "cleaned density": [run.clean for run in runs],
+        "against its band-limited self": [run.band_limited for run in runs],
+        "cleaned": [run.clean for run in runs],
+        "as stored": [run.raw for run in runs],
     }
     lines = {
-        "average, band-limited": comparison.band_limited,
+        "average, against its band-limited self": comparison.band_limited,
         "average": comparison.clean,
-        "ceiling of a band-limited density": comparison.ceiling,
+        "ceiling of any band-limited density": comparison.ceiling,
     }
     plot_comparison(path, comparison.fsc_q, comparison.fsc, result.errors, per_run, lines)
 
