@@ -44,7 +44,9 @@ def rows(model: type[Section], prefix: str = "", defaults: Section | None = None
         key = name if not prefix else f"{prefix}.{name}"
         default = getattr(defaults, name) if defaults is not None else _default(field)
         annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, Section) and annotation not in (LinearRamp, ExponentialRamp):
+        if _is_fixed(model, name, default):
+            yield _row(model, name, key, default)
+        elif isinstance(annotation, type) and issubclass(annotation, Section) and annotation not in (LinearRamp, ExponentialRamp):
             yield from rows(annotation, key, default if isinstance(default, Section) else None)
         elif named := _named_section(annotation):
             yield from rows(named, f"{prefix}.<block>" if name == "loops" else f"{key}.<method>")
@@ -61,10 +63,15 @@ def _named_section(annotation: Any) -> type[Section] | None:
     return inner[0] if inner and getattr(annotation, "__origin__", None) is dict else None
 
 
+def _is_fixed(model: type[Section], name: str, default: Any) -> bool:
+    """Whether no other value than the default works."""
+    only = extra_of(model, name).get("only")
+    return only is not None and (len(set(map(str, only))) == 1 or default == only)
+
+
 def _row(model: type[Section], name: str, key: str, default: Any) -> Row:
     field, extra = model.model_fields[name], extra_of(model, name)
-    only = extra.get("only")
-    fixed = only is not None and (len(set(map(str, only))) == 1 or default == only)
+    only, fixed = extra.get("only"), _is_fixed(model, name, default)
     words = of_field(field)
     description = field.description or ""
     if only is not None and not fixed:

@@ -15,6 +15,7 @@ Method = Annotated[
     respelled({"legendre_approx": "legendre"}),
 ]
 DataSet = Literal["I1I1", "I2I1", "I2I2"]
+UNUSED = "no command makes correlations of squared intensities"
 QPoint = tuple[NotNegative, NotNegative]
 
 
@@ -81,17 +82,15 @@ class DataSets(Section):
     """One section per data set."""
 
     I1I1: DataSetSettings = section(DataSetSettings)
-    I2I1: DataSetSettings = section(DataSetSettings)
-    I2I2: DataSetSettings = section(DataSetSettings)
+    I2I1: DataSetSettings = setting(DataSetSettings(), "keys as I1I1", only=(DataSetSettings(),), instead=UNUSED)
+    I2I2: DataSetSettings = setting(DataSetSettings(), "keys as I1I1", only=(DataSetSettings(),), instead=UNUSED)
 
 
 class CrossCorrelation(Section):
     """Solving for the invariants."""
 
     assume_poisson_noise: bool = setting(False, "", only=(False,), instead="no noise model exists yet")
-    datasets_to_process: tuple[DataSet, ...] = setting(
-        ("I1I1",), "correlations to process", only=("I1I1",), instead="no command makes correlations of squared intensities"
-    )
+    datasets_to_process: tuple[DataSet, ...] = setting(("I1I1",), "correlations to process", only=("I1I1",), instead=UNUSED)
     datasets: DataSets = section(DataSets)
 
 

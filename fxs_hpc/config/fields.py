@@ -119,7 +119,8 @@ class Section(BaseModel):
         if only is not None:
             for item in value if isinstance(value, tuple) and value not in only else (value,):
                 if item not in only:
-                    raise ValueError(f"{item!r} is not available{'; ' + extra['instead'] if extra['instead'] else ''}")
+                    shown = "this" if isinstance(item, Section) else repr(item)
+                    raise ValueError(f"{shown} is not available{'; ' + extra['instead'] if extra['instead'] else ''}")
         return value
 
     def tree(self) -> dict[str, Any]:

@@ -179,6 +179,7 @@ MISTAKES = [
         "the placeholder {structur_name} is unknown (did you mean 'structure_name'",
     ),
     ("extract", "cross_correlation: {datasets_to_process: [I2I1]}", "'I2I1' is not available"),
+    ("extract", "cross_correlation: {datasets: {I2I1: {bl_enforce_psd: true}}}", "datasets.I2I1: this is not available"),
     ("extract", "cross_correlation: {datasets: {I1I1: {bl_extraction_method: inverse}}}", "bl_extraction_method: found 'inverse'"),
     ("extract", "max_order: {command: __import__('os')}", "max_order: command"),
     ("extract", "structure_name: a/b", "structure_name: found 'a/b'"),
