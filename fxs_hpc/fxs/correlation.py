@@ -60,11 +60,11 @@ def _circular_components(invariants: np.ndarray, first: int, rows: int, table: n
     n_orders, _, n_q = invariants.shape
     components = np.zeros((n_orders, rows, n_q))
     for n in numba.prange(n_orders):
-        for l in range(n + n % 2, n_orders, 2):
+        for order in range(n + n % 2, n_orders, 2):
             for i in range(rows):
-                factor = table[n, l, first + i] / (2 * l + 1)
+                factor = table[n, order, first + i] / (2 * order + 1)
                 for j in range(n_q):
-                    components[n, i, j] += factor * invariants[l, first + i, j] * table[n, l, j]
+                    components[n, i, j] += factor * invariants[order, first + i, j] * table[n, order, j]
     return components
 
 
@@ -103,10 +103,10 @@ def _direct_sum(invariants: np.ndarray, first: int, rows: int, cosine: np.ndarra
         for d in range(delta.size):
             x = c1 * c2 + sines * np.cos(delta[d])
             previous, current, total = 0.0, 1.0, 0.0
-            for l in range(n_orders):
-                if l % 2 == 0:
-                    total += invariants[l, first + i, j] * current
-                previous, current = current, ((2 * l + 1) * x * current - l * previous) / (l + 1)
+            for order in range(n_orders):
+                if order % 2 == 0:
+                    total += invariants[order, first + i, j] * current
+                previous, current = current, ((2 * order + 1) * x * current - order * previous) / (order + 1)
             out[i, j, d] = total / (4 * np.pi)
     return out
 
@@ -143,7 +143,7 @@ def correlation_blocks(
     cosine = ewald_cosine(q, wavelength)
     half = correlation_angles(n_orders - 1)[:n_orders]
     synthesis = cosine_synthesis(n_orders - 1, nyquist)
-    table = legendre_table(n_orders - 1, cosine) if method == "back_substitution" else None
+    table = legendre_table(n_orders - 1, cosine if method == "back_substitution" else cosine[:0])
     flat = np.polynomial.legendre.legvander(np.cos(half), n_orders - 1) / (4 * np.pi)
     for start in range(0, n_q, block_rows):
         rows = slice(start, min(start + block_rows, n_q))

@@ -75,13 +75,13 @@ def _back_substitute(parts: np.ndarray, step: int, table: np.ndarray) -> None:
     n_orders, n_q, _ = parts.shape
     for i in numba.prange(n_q):
         for high in range(n_orders - 1, -1, -1):
-            l = high * step
+            order = high * step
             for j in range(n_q):
-                parts[high, i, j] *= (2 * l + 1) / (table[l, l, i] * table[l, l, j])
+                parts[high, i, j] *= (2 * order + 1) / (table[order, order, i] * table[order, order, j])
             for low in range(high):
-                factor = table[low * step, l, i] / (2 * l + 1)
+                factor = table[low * step, order, i] / (2 * order + 1)
                 for j in range(n_q):
-                    parts[low, i, j] -= factor * table[low * step, l, j] * parts[high, i, j]
+                    parts[low, i, j] -= factor * table[low * step, order, j] * parts[high, i, j]
 
 
 def nearest_psd(matrix: NDArray) -> NDArray:
@@ -97,11 +97,11 @@ def _back_substitute_psd(parts: NDArray[np.float64], step: int, table: NDArray[n
     for part in parts:
         part[:] = nearest_psd(part)
     for high in range(len(parts) - 1, -1, -1):
-        l = high * step
-        parts[high] = nearest_psd(parts[high] * (2 * l + 1) / np.outer(table[l, l], table[l, l]))
+        order = high * step
+        parts[high] = nearest_psd(parts[high] * (2 * order + 1) / np.outer(table[order, order], table[order, order]))
         for low in range(high):
             n = low * step
-            parts[low] -= (table[n, l] / (2 * l + 1))[:, None] * table[n, l] * parts[high]
+            parts[low] -= (table[n, order] / (2 * order + 1))[:, None] * table[n, order] * parts[high]
 
 
 def back_substitution(
@@ -180,10 +180,10 @@ def _least_squares(
             root = np.sqrt(weights[i, j, d])
             columns[n_orders, d] = root * values[i, j, d]
             x, previous, current = along + across * np.cos(angle[d]), 0.0, root / (4 * np.pi)
-            for l in range((n_orders - 1) * step + 1):
-                if l % step == 0:
-                    columns[l // step, d] = current
-                previous, current = current, ((2 * l + 1) * x * current - l * previous) / (l + 1)
+            for order in range((n_orders - 1) * step + 1):
+                if order % step == 0:
+                    columns[order // step, d] = current
+                previous, current = current, ((2 * order + 1) * x * current - order * previous) / (order + 1)
         _triangularise(columns)
         largest, smallest = 0.0, np.inf
         for k in range(n_orders - 1, -1, -1):
@@ -231,7 +231,7 @@ def least_squares(
     result = np.empty((len(orders), n_q, n_q))
     for rows, values, valid in blocks:
         folded, weights = _folded(values, valid)
-        refuse_empty(weights.any(axis=-1), rows.start)
+        refuse_empty(weights.max(axis=-1) > 0, rows.start)
         solution, pivots = _least_squares(folded, weights, rows.start, cosine, angle, step, len(orders))
         for i, j in np.argwhere(~(pivots > 1e-13)):
             first, second = cosine[rows.start + i], cosine[j]

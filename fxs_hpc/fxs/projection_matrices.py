@@ -16,7 +16,7 @@ def _on_line(line: Line, orders: NDArray[np.int64]) -> NDArray[np.float64]:
     (first, q_first), (second, q_second) = line
     if first == second:
         raise SettingsError(f"bl_q_limits: both points of the line have order {first:g}; give two different orders")
-    return q_first + (orders - first) * (q_second - q_first) / (second - first)
+    return np.asarray(q_first + (orders - first) * (q_second - q_first) / (second - first), dtype=np.float64)
 
 
 def q_limits(

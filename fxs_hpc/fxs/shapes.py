@@ -1,7 +1,7 @@
 """Objects made of homogeneous solids: their density at any point, and their exact Fourier amplitudes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from math import factorial
 
@@ -14,7 +14,9 @@ from fxs_hpc.fxs.threads import over
 KINDS = ("sphere", "cube", "tetrahedron")
 # Two edges of the unrotated tetrahedron are parallel to x (above) and y (below), as in the reference program.
 _CORNERS = np.array([[np.sqrt(2), 0, 1], [-np.sqrt(2), 0, 1], [0, np.sqrt(2), -1], [0, -np.sqrt(2), -1]]) / np.sqrt(3)
-_IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+Vector = tuple[float, float, float]
+Matrix = tuple[Vector, Vector, Vector]
+_IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,10 @@ class Shape:
     """
 
     kind: str
-    center: tuple[float, float, float]
+    center: Vector
     size: float
     density: float
-    rotation: tuple[tuple[float, float, float], ...] = _IDENTITY
+    rotation: Matrix = _IDENTITY
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -119,7 +121,7 @@ def _divided_series(x: NDArray[np.float64], terms: int = 22) -> NDArray[np.compl
     return np.exp(-1j * centre) * (np.array(factors) @ homogeneous)
 
 
-def random_rotation(seed: int, index: int) -> tuple[tuple[float, float, float], ...]:
+def random_rotation(seed: int, index: int) -> Matrix:
     """Rotation matrix, uniform over SO(3), that depends on (seed, index) alone."""
     w, x, y, z = _unit(np.random.default_rng([seed, index]).normal(size=4))
     matrix = [
@@ -127,7 +129,17 @@ def random_rotation(seed: int, index: int) -> tuple[tuple[float, float, float], 
         [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
         [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
     ]
-    return tuple(tuple(float(value) for value in row) for row in matrix)
+    return _matrix(matrix)
+
+
+def _vector(values: Iterable[float]) -> Vector:
+    x, y, z = (float(value) for value in values)
+    return x, y, z
+
+
+def _matrix(rows: Iterable[Iterable[float]]) -> Matrix:
+    first, second, third = (_vector(row) for row in rows)
+    return first, second, third
 
 
 def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -156,8 +168,8 @@ def build(
             f"{len(types)}, {len(centers)}, {len(sizes)}, {len(densities)}, {len(random_orientation)}"
         )
     shapes = []
-    for index, (kind, center, size, density) in enumerate(zip(types, centers, sizes, densities)):
-        position = tuple(float(value) for value in spherical_points(*center))
+    for index, (kind, center, size, density) in enumerate(zip(types, centers, sizes, densities, strict=True)):
+        position = _vector(spherical_points(*center))
         rotation = random_rotation(seed, index) if random_orientation[index] else _IDENTITY
         shapes.append(Shape(kind, position, float(size), float(density), rotation))
     return tuple(shapes)
@@ -195,7 +207,10 @@ def density_on(
 
 def amplitude(shapes: Sequence[Shape], q: NDArray[np.float64]) -> NDArray[np.complex128]:
     """Exact Fourier amplitude, (2 pi)^(-3/2) int rho e^{-iq.r} d^3r, at wave vectors (..., 3) in 1/A."""
-    return sum(shape.amplitude(q) for shape in shapes)
+    total = np.zeros(q.shape[:-1], dtype=np.complex128)
+    for shape in shapes:
+        total += shape.amplitude(q)
+    return total
 
 
 def to_json(shapes: Sequence[Shape]) -> str:
@@ -206,6 +221,6 @@ def to_json(shapes: Sequence[Shape]) -> str:
 def from_json(text: str) -> tuple[Shape, ...]:
     """Shapes from the text of `to_json`."""
     return tuple(
-        Shape(entry["kind"], tuple(entry["center"]), entry["size"], entry["density"], tuple(map(tuple, entry["rotation"])))
+        Shape(entry["kind"], _vector(entry["center"]), entry["size"], entry["density"], _matrix(entry["rotation"]))
         for entry in json.loads(text)
     )

@@ -21,18 +21,18 @@ def _bessel_all(l_max: int, x: float, out: np.ndarray) -> None:
     turn = min(int(x), l_max)
     if turn > 0:
         out[1] = (out[0] - np.cos(x)) / x
-        for l in range(1, turn):
-            out[l + 1] = (2 * l + 1) / x * out[l] - out[l - 1]
+        for order in range(1, turn):
+            out[order + 1] = (2 * order + 1) / x * out[order] - out[order - 1]
     if x == 0 or turn == l_max:
         return
     ratio = 0.0
     start = l_max + 20 + int(np.sqrt(40.0 * max(l_max, x)))
-    for l in range(start, turn, -1):
-        ratio = 1.0 / ((2 * l + 1) / x - ratio)
-        if l <= l_max:
-            out[l] = ratio
-    for l in range(turn + 1, l_max + 1):
-        out[l] *= out[l - 1]
+    for order in range(start, turn, -1):
+        ratio = 1.0 / ((2 * order + 1) / x - ratio)
+        if order <= l_max:
+            out[order] = ratio
+    for order in range(turn + 1, l_max + 1):
+        out[order] *= out[order - 1]
 
 
 @numba.njit(parallel=True, cache=True, error_model="numpy")
@@ -43,9 +43,9 @@ def _bessel_table(l_max: int, x_out: np.ndarray, x_in: np.ndarray) -> np.ndarray
         row = np.empty((x_in.size, l_max + 1))
         for j in range(x_in.size):
             _bessel_all(l_max, x_out[i] * x_in[j], row[j])
-        for l in range(l_max + 1):
+        for order in range(l_max + 1):
             for j in range(x_in.size):
-                table[l, i, j] = row[j, l]
+                table[order, i, j] = row[j, order]
     return table
 
 

@@ -45,8 +45,8 @@ def _panels(
     norm: Normalize,
     colours: str | Colormap,
     bar: str,
-    ticks: Sequence[float] | None = None,
-    tick_labels: Sequence[str] | None = None,
+    ticks: Sequence[float] = (),
+    tick_labels: Sequence[str] = (),
 ) -> None:
     """One square image per order with common axes and one colour bar."""
     rows = -(-len(images) // _COLUMNS)
@@ -54,7 +54,7 @@ def _panels(
     figure, axes, bar_axis = _layout(rows, columns)
     for axis in axes.flat[len(images) :]:
         axis.set_visible(False)
-    for axis, image, label in zip(axes.flat, images, titles):
+    for axis, image, label in zip(axes.flat, images, titles, strict=False):
         axis.imshow(
             image, origin="lower", extent=(q[0], q[-1], q[0], q[-1]), norm=norm, cmap=colours, interpolation="nearest"
         )
@@ -68,8 +68,8 @@ def _panels(
     colour_bar = figure.colorbar(ScalarMappable(norm, colours), cax=bar_axis)
     colour_bar.set_label(bar, fontsize=9)
     colour_bar.ax.tick_params(labelsize=8)
-    if ticks is not None:
-        colour_bar.set_ticks(list(ticks), labels=list(tick_labels or ticks))
+    if ticks:
+        colour_bar.set_ticks(list(ticks), labels=list(tick_labels))
     figure.text(0.5, 1 - 0.2 / figure.get_figheight(), title, fontsize=11, ha="center", va="center")
     _save(figure, path)
 
@@ -79,7 +79,7 @@ def _shown(count: int) -> list[int]:
 
 
 def plot_moduli(
-    path: Path, q: NDArray[np.float64], matrices: Sequence[NDArray], title: str, symbol: str = "B", orders: Sequence[int] = ()
+    path: Path, q: NDArray[np.float64], matrices: Sequence[NDArray] | NDArray, title: str, symbol: str = "B", orders: Sequence[int] = ()
 ) -> None:
     """|B_l(q1, q2)| of the first even orders, each relative to its own maximum, on a logarithmic scale.
 
@@ -98,7 +98,7 @@ def plot_moduli(
     _panels(path, q, images, titles, title, norm, "inferno", f"$|{symbol}_{letter}|$ / max")
 
 
-def plot_arguments(path: Path, q: NDArray[np.float64], matrices: Sequence[NDArray], title: str) -> None:
+def plot_arguments(path: Path, q: NDArray[np.float64], matrices: Sequence[NDArray] | NDArray, title: str) -> None:
     """arg B_l(q1, q2) of the first even orders; grey below 1e-12 of the maximum. Real invariants show 0 or pi only."""
     chosen = _shown(len(matrices))
     images = []

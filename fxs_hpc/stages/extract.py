@@ -115,11 +115,11 @@ def solve(settings: Extract, data: CrossCorrelation, correlation: h5py.Dataset, 
 
 def _draw(settings: Extract, folder: Path, found: InvariantData) -> None:
     options = settings.IO.files.invariants.options
-    q = found.q
+    q, invariants, masks = found.q, np.asarray(found.invariants), np.asarray(found.invariant_masks)
     if options.plot_first_invariants:
-        pictures.plot_moduli(folder / "first_I1I1_Bl.png", q, found.invariants, "Invariants $|B_l(q_1, q_2)|$")
-        pictures.plot_arguments(folder / "first_arg_of_I1I1_Bl.png", q, found.invariants, "Phase of the invariants (0 or π where they are real)")
-        pictures.plot_masks(folder / "mask_of_I1I1_Bl.png", q, found.invariant_masks, "Pairs of momentum transfers in use")
+        pictures.plot_moduli(folder / "first_I1I1_Bl.png", q, invariants, "Invariants $|B_l(q_1, q_2)|$")
+        pictures.plot_arguments(folder / "first_arg_of_I1I1_Bl.png", q, invariants, "Phase of the invariants (0 or π where they are real)")
+        pictures.plot_masks(folder / "mask_of_I1I1_Bl.png", q, masks, "Pairs of momentum transfers in use")
     if options.plot_first_invariants_from_proj_matrices:
         products = [matrix @ matrix.conj().T for matrix in found.projection_matrices[: pictures.FIRST_ORDERS[-1] + 1]]
         path = folder / "first_I1I1_proj_matrices_to_Bl.png"
@@ -127,7 +127,7 @@ def _draw(settings: Extract, folder: Path, found: InvariantData) -> None:
     if options.plot_first_projection_matrix_error_estimates:
         path = folder / "first_I1I1_proj_matrix_error_estimates.png"
         title = "What the projection matrices leave out of the invariants"
-        pictures.plot_factor_errors(path, q, found.invariants, found.projection_matrices, title)
+        pictures.plot_factor_errors(path, q, invariants, found.projection_matrices, title)
     if options.save_intensity_vtk:
         angular = AngularGrid.alias_free(found.max_order, 0)
         coef = projection_matrices.coefficients(found.projection_matrices)

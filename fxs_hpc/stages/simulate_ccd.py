@@ -8,6 +8,8 @@ no weight files are written. The model is cut to its own radius in model_density
 import math
 from pathlib import Path
 
+import numpy as np
+
 from fxs_hpc.config.simulate_ccd import SimulateCcd
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.files.ccd import write_ccd
@@ -97,46 +99,52 @@ def _write_model(settings: SimulateCcd, context: Context, run: int, model: shape
     write_vts(path, model.r[shells], model.theta, model.phi, {"density": model.density[shells]})
 
 
+def _simulate(settings: SimulateCcd, context: Context, run: int, threads: int) -> tuple[CrossCorrelation, shapes.Model]:
+    """Invariants and model; the correlation itself is left to be computed while it is written."""
+    solids = build_shapes(settings)
+    radial, angular = grids(settings, solids)
+    order = settings.grid.max_order
+    density = shapes.density_on(solids, radial.r, angular.theta, angular.phi, threads)
+    model = shapes.Model(solids, radial.r, angular.theta, angular.phi, density)
+    _write_model(settings, context, run, model)
+    context.say(f"  density of {len(solids)} shapes on {radial.n_points} x {angular.n_theta} x {angular.n_phi} points")
+    transform = SphericalTransform(angular, order)
+    intensity = density_to_intensity(density, radial, transform, workers=threads)
+    if settings.save_vtk_intensity:
+        field = transform.synthesise(intensity).transpose(2, 0, 1)
+        path = context.workspace.file("model_intensity", run=run)
+        write_vts(path, radial.q, angular.theta, angular.phi, {"intensity": field})
+    invariants = of_particles(invariants_of(intensity, workers=threads), settings.n_particles)
+    context.say(f"  invariants of orders 0..{order} at {radial.n_points} q up to {radial.q_max:.6g} 1/A")
+    data = CrossCorrelation(
+        dimensions=3,
+        q=radial.q,
+        delta=correlation_angles(order),
+        wavelength=settings.cross_correlation.xray_wavelength,
+        average_intensity=average_intensity(invariants[0]),
+        invariants=invariants,
+        n_particles=settings.n_particles,
+    )
+    return data, model
+
+
 def run(settings: SimulateCcd, context: Context) -> Path:
     """Simulate and write ccd.h5 with its companions; returns the result folder."""
     solids = build_shapes(settings)
-    radial, angular = grids(settings, solids)
-    workspace, order = context.workspace, settings.grid.max_order
-    number = workspace.next_run("ccd_archive")
-    target = workspace.file("ccd", run=number)
-    note = _order_note(settings, radial, solids)
+    note = _order_note(settings, grids(settings, solids)[0], solids)
     if note:
         context.say(note)
-    cores = context.threads if isinstance(settings.n_processes, bool) else settings.n_processes
-    with limited(min(context.threads, max(1, cores))) as threads:
-        density = shapes.density_on(solids, radial.r, angular.theta, angular.phi, threads)
-        model = shapes.Model(solids, radial.r, angular.theta, angular.phi, density)
-        _write_model(settings, context, number, model)
-        context.say(f"  density of {len(solids)} shapes on {radial.n_points} x {angular.n_theta} x {angular.n_phi} points")
-        transform = SphericalTransform(angular, order)
-        intensity = density_to_intensity(density, radial, transform, workers=threads)
-        if settings.save_vtk_intensity:
-            field = transform.synthesise(intensity).transpose(2, 0, 1)
-            path = workspace.file("model_intensity", run=number)
-            write_vts(path, radial.q, angular.theta, angular.phi, {"intensity": field})
-            del field
-        invariants = of_particles(invariants_of(intensity, workers=threads), settings.n_particles)
-        del intensity
-        context.say(f"  invariants of orders 0..{order} at {radial.n_points} q up to {radial.q_max:.6g} 1/A")
-        wavelength, method = settings.cross_correlation.xray_wavelength, settings.cross_correlation.method
-        data = CrossCorrelation(
-            dimensions=3,
-            q=radial.q,
-            delta=correlation_angles(order),
-            wavelength=wavelength,
-            average_intensity=average_intensity(invariants[0]),
-            invariants=invariants,
-            n_particles=settings.n_particles,
-        )
-        if settings.IO.files.ccd.options.save_settings:
+    workspace, options = context.workspace, settings.IO.files.ccd.options
+    number = workspace.next_run("ccd_archive")
+    target = workspace.file("ccd", run=number)
+    cores = context.threads if isinstance(settings.n_processes, bool) else max(1, settings.n_processes)
+    with limited(min(context.threads, cores)) as threads:
+        data, model = _simulate(settings, context, number, threads)
+        if options.save_settings:
             provenance.write(target.parent, "settings.yaml", settings, context, seed=settings.seed)
-        write_ccd(target, data, correlation_blocks(invariants, radial.q, wavelength, method), model)
+        method = settings.cross_correlation.method
+        write_ccd(target, data, correlation_blocks(np.asarray(data.invariants), data.q, data.wavelength, method), model)
     context.say(f"  correlations by {method} in {target.name}, {target.stat().st_size / 1e9:.2f} GB")
-    if settings.IO.files.ccd.options.save_symlink:
+    if options.save_symlink:
         workspace.link(target, workspace.file("ccd_symlink"))
     return target.parent

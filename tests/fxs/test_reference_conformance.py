@@ -59,7 +59,12 @@ def test_simulation_of_the_base_case(data_folder):
 
 @pytest.mark.parametrize(
     ("case", "kind", "radial_kind"),
-    [("q_tetra", "tetrahedron", "midpoint"), ("q_gauss", "sphere", "gauss"), ("q_trapz", "sphere", "trapz"), ("q_Zern", "sphere", "Zernike")],
+    [
+        ("q_tetra", "tetrahedron", "midpoint"),
+        ("q_gauss", "sphere", "gauss"),
+        ("q_trapz", "sphere", "trapz"),
+        ("q_Zern", "sphere", "Zernike"),
+    ],
 )
 def test_simulation_of_the_other_cases(reference_data, case, kind, radial_kind):
     assert_same_simulation(reference_data / "xframe/3d/simulate_ccd" / case / "ccd.h5", kind, radial_kind)

@@ -58,10 +58,10 @@ def test_the_reference_scale_is_that_of_the_outermost_midpoint():
 
 
 def test_signs_of_the_phase():
-    l = np.arange(9)
-    powers = (-1j) ** l
-    parts = np.where(l % 2, powers.imag, powers.real)
-    np.testing.assert_array_equal(phase(l), np.round(parts).astype(int))
+    order = np.arange(9)
+    powers = (-1j) ** order
+    parts = np.where(order % 2, powers.imag, powers.real)
+    np.testing.assert_array_equal(phase(order), np.round(parts).astype(int))
 
 
 def test_unknown_directions_are_refused():

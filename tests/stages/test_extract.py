@@ -71,12 +71,13 @@ def test_files_and_fields(home, invariants):
     assert link.is_symlink() and link.resolve() == folder / "proj_data.h5"
     found = read_proj_data(link)
     assert (found.max_order, found.dimensions, found.wavelength, found.n_particles) == (8, 3, WAVELENGTH, 1)
-    assert [matrix.shape for matrix in found.projection_matrices] == [(20, min(20, 2 * l + 1)) for l in range(9)]
+    assert [matrix.shape for matrix in found.projection_matrices] == [(20, min(20, 2 * order + 1)) for order in range(9)]
     assert len(found.low_resolution_coefficients) == 9
     np.testing.assert_array_equal(found.q_id_limits, [[0, 20]] * 9)
     assert_recovered(found, invariants)
     for order, matrix in enumerate(found.projection_matrices):
-        np.testing.assert_allclose(matrix @ matrix.T, found.invariants[order], atol=1e-9 * max(1e-30, np.abs(found.invariants[order]).max()) + 1e-14 * invariants[0].max())
+        tolerance = 1e-9 * np.abs(found.invariants[order]).max() + 1e-14 * invariants[0].max()
+        np.testing.assert_allclose(matrix @ matrix.T, found.invariants[order], atol=tolerance)
     provenance = yaml.safe_load((folder / "extraction_settings.yaml").read_text())["provenance"]
     assert len(provenance["inputs"]) == 1
 
@@ -145,7 +146,8 @@ def test_all_pictures_and_the_intensity(home):
 
 
 def test_switches_leave_files_and_fields_out(home):
-    options = {name: False for name in ("create_symlink", "plot_first_invariants", "save_invariant", "plot_first_invariants_from_proj_matrices")}
+    names = ("create_symlink", "plot_first_invariants", "save_invariant", "plot_first_invariants_from_proj_matrices")
+    options = dict.fromkeys(names, False)
     folder = extract.run(*stage(home, IO={"files": {"invariants": {"options": options}}}))
     assert sorted(path.name for path in folder.iterdir()) == ["extraction_settings.yaml", "proj_data.h5"]
     with h5py.File(folder / "proj_data.h5") as file:
