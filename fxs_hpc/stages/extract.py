@@ -16,6 +16,7 @@ from fxs_hpc.files.vts import write_vts
 from fxs_hpc.fxs import extraction, projection_matrices
 from fxs_hpc.fxs.correlation import CrossCorrelation, ewald_cosine
 from fxs_hpc.fxs.invariants import InvariantData
+from fxs_hpc.fxs.positivity import made_positive
 from fxs_hpc.fxs.preparation import Preparation, arc_mask, custom_mask, prepared_blocks
 from fxs_hpc.fxs.threads import over
 from fxs_hpc.harmonics.grids import AngularGrid
@@ -77,7 +78,7 @@ def plan(settings: Extract, context: Context) -> Plan:
         f"correlation: {n_q} x {n_q} x {n_delta} from {path.name}",
         f"orders 0..{order} by {solver.bl_extraction_method}, {solved} orders solved",
     )
-    return Plan(250_000_000 + matrix * (solved + kept) + 40 * n_q * n_delta * 8 + vectors, stored + stored // 8 + vectors, lines)
+    return Plan(400_000_000 + matrix * (solved + kept) + 40 * n_q * n_delta * 8 + vectors, stored + stored // 8 + vectors, lines)
 
 
 def solve(settings: Extract, data: CrossCorrelation, correlation: h5py.Dataset, workers: int) -> InvariantData:
@@ -97,6 +98,11 @@ def solve(settings: Extract, data: CrossCorrelation, correlation: h5py.Dataset, 
     lower, upper = (limit.line if limit.type == "line" else None for limit in (solver.bl_q_limits.min, solver.bl_q_limits.max))
     limits = projection_matrices.q_limits(data.q, order, lower, upper)
     matrices = projection_matrices.projection_matrices(invariants, limits, settings.bl_eig_sort_mode, workers)
+    low, optimise = settings.low_resolution_intensity_approximation, settings.optimize_projection_matrices
+    coarse = matrices[: low.max_order + 1]
+    if optimise.use:
+        coarse = made_positive(coarse, low.n_iterations, low.error_change_limit)
+        matrices = made_positive(matrices, optimise.n_iterations, optimise.error_change_limit)
     return InvariantData(
         dimensions=3,
         wavelength=data.wavelength,
@@ -108,7 +114,7 @@ def solve(settings: Extract, data: CrossCorrelation, correlation: h5py.Dataset, 
         q_id_limits=limits,
         invariants=invariants,
         invariant_masks=projection_matrices.limit_masks(limits, n_q),
-        low_resolution_coefficients=matrices[: settings.low_resolution_intensity_approximation.max_order + 1],
+        low_resolution_coefficients=coarse,
         n_particles=data.n_particles,
     )
 
