@@ -115,9 +115,9 @@ def truth_of_samples(model: solids.Model, ball: BallTransform) -> Truth:
 
     points = ball.angular.directions()[:, :, None, :] * ball.radial.r[:, None]
     centre = centre_of_mass(ball, at(points))
-    sampled = ball.analyse(at(points + centre)[None])
-    outer = float(model.r[np.any(model.density > 0, axis=(1, 2))].max() + np.linalg.norm(centre))
-    return Truth(lambda x: at(x + centre), outer, ball.density(ball.amplitude(sampled)))
+    sampled = at(points + centre)
+    outer = ball.radial.r[np.any(sampled > 0, axis=(0, 1))].max(initial=0.0)
+    return Truth(lambda x: at(x + centre), float(outer), ball.density(ball.amplitude(ball.analyse(sampled[None]))))
 
 
 def truth_of(model: solids.Model, ball: BallTransform) -> Truth:
