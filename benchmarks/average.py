@@ -14,6 +14,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.config.settings import build
@@ -27,7 +28,6 @@ from fxs_hpc.harmonics.wigner import rotate
 from fxs_hpc.stages import average
 from fxs_hpc.stages.context import Context
 from fxs_hpc.stages.workspace import Workspace
-from scipy.spatial.transform import Rotation
 
 
 def six(kind: str) -> tuple[shapes.Shape, ...]:
@@ -66,14 +66,17 @@ def write_data(path: Path, ball: BallTransform, truth: np.ndarray, count: int, u
         for key in range(count):
             density, amplitude = made_up(ball, truth, key)
             group = file.create_group(f"reconstruction_results/{key}")
-            for name, field in (("last_real_density", density.astype("f4")), ("last_reciprocal_density", amplitude.astype("c8")), ("support_mask", support)):
+            names = ("last_real_density", "last_reciprocal_density", "support_mask")
+            for name, field in zip(names, (density.astype("f4"), amplitude.astype("c8"), support)):
                 group[name] = np.ascontiguousarray(np.moveaxis(field, -1, 0))
             group["error_dict/main"] = np.array([1e-2, 1e-5 * (1 + 0.1 * key)])
 
 
 def stage(home: Path, threads: int, source: str, model: str | bool) -> float:
     """Run the stage; returns seconds."""
-    settings, _ = build("average", {"structure_name": "benchmark", "reconstruction_files": [source], "model": model, "find_rotation": {"r_limit_ids": list(range(20, 80, 2))}})
+    shells = {"r_limit_ids": list(range(20, 80, 2))}
+    tree = {"structure_name": "benchmark", "reconstruction_files": [source], "model": model, "find_rotation": shells}
+    settings, _ = build("average", tree)
     context = Context(Workspace.of(home, settings), RunConfig(home), threads, "single", False, home / "average.yaml", print, "benchmark")
     start = time.perf_counter()
     folder = average.run(settings, context)
@@ -84,8 +87,9 @@ def stage(home: Path, threads: int, source: str, model: str | bool) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, kind, default in (("--count", int, 20), ("--n", int, 128), ("--order", int, 74), ("--q-max", float, 0.322416), ("--kind", str, "tetrahedron"), ("--threads", int, 2)):
-        parser.add_argument(name, type=kind, default=default)
+    for name, default in (("--count", 20), ("--n", 128), ("--order", 74), ("--threads", 2), ("--q-max", 0.322416)):
+        parser.add_argument(name, type=type(default), default=default)
+    parser.add_argument("--kind", default="tetrahedron", choices=shapes.KINDS)
     parser.add_argument("--keep", type=Path, help="work in this folder and leave the results there")
     given = parser.parse_args()
     angular = AngularGrid.alias_free(given.order, min(given.order, 63))
@@ -105,7 +109,8 @@ def main() -> None:
         print(f"  one alignment, both hands, with shift: {1e3 * (time.perf_counter() - start):.0f} ms, error {aligned.error:.3g}")
         seconds = stage(home, given.threads, "3d_benchmark/1_1_2000/run_0/data.h5", "model.npz")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"  average of {given.count}, N = {given.n}, {angular.n_theta} x {angular.n_phi}: {seconds:.1f} s on {given.threads} threads, {memory:.2f} GB")
+    size = f"N = {given.n}, {angular.n_theta} x {angular.n_phi}"
+    print(f"  average of {given.count}, {size}: {seconds:.1f} s on {given.threads} threads, {memory:.2f} GB")
 
 
 if __name__ == "__main__":

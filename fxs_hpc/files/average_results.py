@@ -46,7 +46,8 @@ class AverageWriter:
         for name, radii in (("real_grid", radial.r), ("reciprocal_grid", radial.q)):
             points = np.stack(np.meshgrid(radii, angular.theta, angular.phi, indexing="ij"), axis=-1)
             chunk = (1, *points.shape[1:])
-            self._file.create_dataset(f"internal_grid/{name}", data=points, chunks=chunk, compression="gzip", compression_opts=1, shuffle=True)
+            options = {"chunks": chunk, "compression": "gzip", "compression_opts": 1, "shuffle": True}
+            self._file.create_dataset(f"internal_grid/{name}", data=points, **options)
             self._file[f"input_meta/grids/{name}"] = self._file[f"internal_grid/{name}"]
         self._file["reciprocity_coefficient"] = radial.reciprocity
 
@@ -59,7 +60,7 @@ class AverageWriter:
         for number, path in enumerate(files):
             with h5py.File(path, "r") as source:
                 source.copy("projection_matrices", self._file, f"input_meta/projection_matrices/{number}")
-                for position in np.flatnonzero(of_file == number):
+                for position in np.flatnonzero(of_file == number).tolist():
                     group = self._file.create_group(f"input/{position}")
                     for old, new in INPUT_FIELDS.items():
                         source.copy(f"{RESULTS}/{keys[position][1]}/{old}", group, new)

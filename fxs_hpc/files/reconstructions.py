@@ -110,7 +110,8 @@ def open_source(path: Path) -> ReconstructionSource:
             used_order = len(file["projection_matrices"]) - 1
             angular = AngularGrid(*grid.shape[1:3])
         except KeyError as error:
-            raise InputFileError(f"{path}: is no file of reconstructions, {error.args[0]}; expected the data.h5 of `reconstruct`") from error
+            message = f"{path}: is no file of reconstructions, {error.args[0]}; expected the data.h5 of `reconstruct`"
+            raise InputFileError(message) from error
     return ReconstructionSource(path, radial, angular, used_order, wavelength, keys)
 
 

@@ -5,7 +5,7 @@ normalised (`prepare`) and then laid onto the reference (`align`). Everything wo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ class Volume:
     centre: NDArray[np.float64]
     inverted: bool = False
     angles: tuple[NDArray[np.float64], ...] = ()
-    shift: NDArray[np.float64] | None = None
+    shift: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     error: float = 0.0
 
 
@@ -87,7 +87,7 @@ def prepare(
     factor = _scale(ball.synthesise(coef)[0], normalisation)
     coef, amplitudes = coef / ball.dtype.type(factor), amplitudes / ball.dtype.type(factor)
     matched = coef if support is None else _within(ball, coef, support, centre, support_threshold)
-    return Volume(coef, amplitudes, matched, factor, centre, shift=np.zeros(3))
+    return Volume(coef, amplitudes, matched, factor, centre)
 
 
 def _scale(density: NDArray[np.floating], normalisation: str | None) -> float:
@@ -118,8 +118,10 @@ def moved(ball: BallTransform, density: Coefficients, centre: NDArray[np.floatin
 
 def other_hand(volume: Volume, n_points: int) -> Volume:
     """The volume inverted through the origin."""
-    parts = {name: inverted(getattr(volume, name), n_points) for name in ("density", "amplitude", "matched")}
-    return replace(volume, inverted=not volume.inverted, **parts)
+    density = inverted(volume.density, n_points)
+    matched = density if volume.matched is volume.density else inverted(volume.matched, n_points)
+    amplitude = inverted(volume.amplitude, n_points)
+    return replace(volume, density=density, amplitude=amplitude, matched=matched, inverted=not volume.inverted)
 
 
 def shell_weights(radial_weights: NDArray[np.floating], shells: Sequence[int] | NDArray | None) -> NDArray[np.float64]:
@@ -231,7 +233,8 @@ def find_shift(
     """
     n, q = ball.radial.n_points, ball.radial.q
     h_f = ball.synthesise(ball.amplitude(f[..., :n]))[0]
-    h_g = start = ball.synthesise(ball.amplitude(g[..., :n]))
+    start: NDArray[np.floating] = ball.synthesise(ball.amplitude(g[..., :n]))
+    h_g = start
     unit, solid = ball.angular.directions(), ball.angular.solid_angle
     centre, longest = np.zeros(3), 1.0 / ball.radial.q_max
     for _ in range(max_steps):

@@ -39,7 +39,8 @@ def select(
     """Keep the candidates below the error limit and within the range of maxima, at most `n_reconstructions`, best error first."""
     low = -np.inf if max_density_range[0] is None else max_density_range[0]
     high = np.inf if max_density_range[1] is None else max_density_range[1]
-    kept, left_out = [], []
+    kept: list[Candidate] = []
+    left_out: list[str] = []
     for candidate in sorted(candidates, key=lambda c: (np.nan_to_num(c.error, nan=np.inf), c.file, c.key)):
         name = f"reconstruction {candidate.key} of file {candidate.file}"
         if not candidate.error < error_limit:
@@ -144,7 +145,9 @@ def average(
         if sink is not None:
             sink(position, fields)
     count = len(volumes)
-    halves = (mean_coefficients([v.density for v in volumes[0::2]]), mean_coefficients([v.density for v in volumes[1::2]])) if count > 1 else None
+    halves = None
+    if count > 1:
+        halves = (mean_coefficients([v.density for v in volumes[0::2]]), mean_coefficients([v.density for v in volumes[1::2]]))
     return Average(
         count,
         mean_coefficients([volume.density for volume in volumes]),

@@ -27,7 +27,7 @@ HOT_LEVEL = 1.5
 class Truth:
     """The true object, its centre of mass at the origin: density at points (..., 3) in A, outer radius in A, band-limited density."""
 
-    density_at: Callable[[NDArray[np.floating]], NDArray[np.floating]]
+    density_at: Callable[[NDArray[np.float64]], NDArray[np.floating]]
     outer_radius: float
     band_limited: Coefficients
 
@@ -107,7 +107,7 @@ def truth_of_samples(model: solids.Model, ball: BallTransform) -> Truth:
     density = np.concatenate([density[:1], density]) if model.r[0] > 0 else density
     table = RegularGridInterpolator((r, theta, phi), density, bounds_error=False, fill_value=0.0)
 
-    def at(points: NDArray[np.floating]) -> NDArray[np.floating]:
+    def at(points: NDArray[np.float64]) -> NDArray[np.floating]:
         radius = np.linalg.norm(points, axis=-1)
         polar = np.arccos(np.clip(points[..., 2] / np.maximum(radius, 1e-300), -1, 1))
         azimuth = (np.arctan2(points[..., 1], points[..., 0]) - phi[0]) % (2 * np.pi) + phi[0]
@@ -193,8 +193,8 @@ def compare_run(ball: BallTransform, density: NDArray, run: Volume, comparison: 
 
 
 def _lay_onto(ball: BallTransform, average: Coefficients, truth: Coefficients, weights: NDArray) -> Volume:
-    reference = Volume(average, ball.amplitude(average), average, 1.0, np.zeros(3), shift=np.zeros(3))
-    model = Volume(truth, ball.amplitude(truth), truth, 1.0, np.zeros(3), shift=np.zeros(3))
+    reference = Volume(average, ball.amplitude(average), average, 1.0, np.zeros(3))
+    model = Volume(truth, ball.amplitude(truth), truth, 1.0, np.zeros(3))
     factor = np.sqrt(inner_product(average, average, weights) / inner_product(truth, truth, weights))
     scaled = replace(model, density=truth * factor, matched=truth * factor)
     found = align(ball, reference, scaled, weights)

@@ -45,7 +45,9 @@ def matching_shells(ball: BallTransform, reference: Volume, ids: Sequence[int] |
         return Shells(everywhere, None)
     weights = shell_weights(radial.r_weights, ids)
     beyond = sum(1 for i in ids if i >= radial.n_points)
-    note = f"{beyond} of the find_rotation.r_limit_ids lie beyond the {radial.n_points} shells of the grid and are left out" if beyond else None
+    note = None
+    if beyond:
+        note = f"{beyond} of the find_rotation.r_limit_ids lie beyond the {radial.n_points} shells of the grid and are left out"
     share = share_of_shells(reference.matched, radial.r_weights, weights)
     if share < LEAST_SHARE:
         note = (
@@ -87,15 +89,19 @@ def align_ensemble(
             break
     assert best is not None
     for _ in range(rounds - 1):
-        kept = [best.volumes[i] for i in best.accepted]
-        target = replace(
-            kept[0],
-            density=mean_coefficients([volume.density for volume in kept]),
-            matched=mean_coefficients([volume.matched for volume in kept]),
-        )
-        volumes = tuple(apply(lambda v: align(ball, target, v, weights, refine_shift, from_here=True), best.volumes))
-        best = Ensemble(volumes, best.reference, accepted([volume.error for volume in volumes], error_limit))
+        best = _refined(ball, best, weights, error_limit, refine_shift, apply)
     return best
+
+
+def _refined(
+    ball: BallTransform, ensemble: Ensemble, weights: NDArray[np.floating], error_limit: float, refine_shift: bool, apply: Apply
+) -> Ensemble:
+    """All volumes laid onto the average of those accepted, from where they are."""
+    kept = [ensemble.volumes[i] for i in ensemble.accepted]
+    density = mean_coefficients([volume.density for volume in kept])
+    target = replace(kept[0], density=density, matched=mean_coefficients([volume.matched for volume in kept]))
+    volumes = tuple(apply(lambda v: align(ball, target, v, weights, refine_shift, from_here=True), ensemble.volumes))
+    return Ensemble(volumes, ensemble.reference, accepted([volume.error for volume in volumes], error_limit))
 
 
 def _onto(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fxs_hpc.files.atomic import replacing
 
@@ -99,7 +99,7 @@ def _figure(q: NDArray[np.floating], name: str) -> tuple[Figure, Axes]:
     return figure, axis
 
 
-def _length(q: NDArray[np.floating]) -> NDArray[np.floating]:
+def _length(q: ArrayLike) -> NDArray[np.floating]:
     return 2 * np.pi / np.maximum(np.asarray(q, dtype=float), 1e-9)
 
 

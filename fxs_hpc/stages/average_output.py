@@ -283,7 +283,8 @@ def summary_lines(result: Summary, comparison: Comparison | None, runs: Sequence
     lines = []
     if count > 1:
         pairs = result.pairwise[np.triu_indices(count, 1)]
-        lines.append(f"  average of {count}: correlation between runs {pairs.min():.3f} .. {pairs.max():.3f}, median {np.median(pairs):.3f}")
+        spread = f"{pairs.min():.3f} .. {pairs.max():.3f}, median {np.median(pairs):.3f}"
+        lines.append(f"  average of {count}: correlation between runs {spread}")
         resolved = {"PRTF > 1/e": result.prtf_resolution, "half-set FSC > half-bit": result.fsc_resolution}
         texts = [f"{name} to {f'{value:.1f} A' if value else 'q max'}" for name, value in resolved.items()]
         lines.append(f"  resolution: {', '.join(texts)}")

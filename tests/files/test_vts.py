@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from fxs_hpc.errors import DataError, InputFileError
 from fxs_hpc.files.vts import read_vts, write_vts
 

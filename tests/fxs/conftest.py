@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+
 from fxs_hpc.fxs.fourier import BallTransform
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+
 from fxs_hpc.files.reconstructions import open_source
 from fxs_hpc.fxs.alignment import align, other_hand, prepare, relative_error, shell_weights
 from fxs_hpc.fxs.averaging import squared_modulus

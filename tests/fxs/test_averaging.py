@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from fxs_hpc.errors import DataError
 from fxs_hpc.fxs.alignment import align, prepare
 from fxs_hpc.fxs.averaging import (
@@ -16,7 +18,6 @@ from fxs_hpc.fxs.averaging import (
     select,
 )
 from fxs_hpc.fxs.ensemble import align_ensemble, matching_shells
-from scipy.spatial.transform import Rotation
 
 CANDIDATES = (Candidate(0, "0", 3e-4, 80.0), Candidate(0, "1", 1e-4, 60.0), Candidate(1, "0", 2e-2, 70.0), Candidate(1, "1", 2e-4, 300.0))
 
@@ -71,8 +72,9 @@ def test_average_is_the_mean_of_all_runs(ball, blobs):
     seen = []
     result = average(ball, volumes, sink=lambda position, fields: seen.append(fields))
     mean = np.mean([fields.density for fields in seen], axis=0)
-    np.testing.assert_allclose(grid_fields(ball, result.density, result.amplitude).density, mean, atol=1e-12)
-    np.testing.assert_allclose(grid_fields(ball, result.density, result.amplitude).amplitude, np.mean([f.amplitude for f in seen], axis=0), atol=1e-9)
+    fields = grid_fields(ball, result.density, result.amplitude)
+    np.testing.assert_allclose(fields.density, mean, atol=1e-12)
+    np.testing.assert_allclose(fields.amplitude, np.mean([f.amplitude for f in seen], axis=0), atol=1e-9)
     np.testing.assert_allclose(result.intensity_from_densities, np.mean([abs(f.ft_density) ** 2 for f in seen], axis=0), rtol=1e-10)
     np.testing.assert_allclose(result.intensity_from_ft_densities, np.mean([abs(f.amplitude) ** 2 for f in seen], axis=0), rtol=1e-10)
     np.testing.assert_allclose(result.half_densities[0], (volumes[0].density + volumes[2].density) / 2)

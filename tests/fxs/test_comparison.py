@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from fxs_hpc.errors import DataError
 from fxs_hpc.fxs import shapes
 from fxs_hpc.fxs.alignment import align, moved, prepare
@@ -9,7 +11,6 @@ from fxs_hpc.fxs.comparison import Truth, compare, compare_run, truth_of, truth_
 from fxs_hpc.fxs.fourier import amplitude_of, inverted
 from fxs_hpc.fxs.so3 import euler_angles
 from fxs_hpc.harmonics.wigner import rotate
-from scipy.spatial.transform import Rotation
 
 CENTRES = [(0.0, 0, 0), (30.0, np.pi / 2, 0), (32.0, 1.0, 2.0), (28.0, 2.2, 4.0)]
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from fxs_hpc.errors import DataError
 from fxs_hpc.fxs.fourier import (
     BallTransform,

@@ -1,6 +1,7 @@
 """Resolution curves of cases whose answer is known."""
 
 import numpy as np
+
 from fxs_hpc.fxs.alignment import prepare
 from fxs_hpc.fxs.averaging import average
 from fxs_hpc.fxs.fourier import amplitude_fields
@@ -61,7 +62,8 @@ def test_shell_correlation_is_the_sum_over_the_grid(ball, blobs):
     np.testing.assert_allclose(shell_correlation(a, b)[low], (cross / norm)[low], atol=1e-3)
     binned = shell_correlation(a, b, np.arange(32) // 8, ball.radial.q_weights)
     w = ball.radial.q_weights[:8]
-    expected = (cross[:8] @ w) / np.sqrt(((abs(f) ** 2 * solid).sum(axis=(0, 1))[:8] @ w) * ((abs(g) ** 2 * solid).sum(axis=(0, 1))[:8] @ w))
+    powers = [(abs(x) ** 2 * solid).sum(axis=(0, 1))[:8] @ w for x in (f, g)]
+    expected = (cross[:8] @ w) / np.sqrt(powers[0] * powers[1])
     np.testing.assert_allclose(binned[0], expected, atol=1e-4)
 
 

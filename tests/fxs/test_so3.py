@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
 from fxs_hpc.fxs.so3 import (
     coarse_peaks,
     correlation_map,
@@ -12,9 +16,6 @@ from fxs_hpc.fxs.so3 import (
     rotation_of,
 )
 from fxs_hpc.harmonics.wigner import inner_product, rotate
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
 SEEDS = st.integers(0, 2**31 - 1)
 

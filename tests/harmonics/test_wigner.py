@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from fxs_hpc.harmonics.wigner import generators, inner_product, quarter_turns, rotate, turn_about_z
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from scipy.special import sph_harm_y
+
+from fxs_hpc.harmonics.wigner import generators, inner_product, quarter_turns, rotate, turn_about_z
 
 ANGLES = st.tuples(st.floats(0, 2 * np.pi), st.floats(0, np.pi), st.floats(0, 2 * np.pi))
 
