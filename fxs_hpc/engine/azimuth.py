@@ -208,20 +208,20 @@ def _gain(found, change, keep, carry, bound):  # type: ignore[no-untyped-def]
 def modulus(length: int, complex_density: bool) -> Any:
     """Kernel(change, amplitude, keep, carry, spectrum, work): the modulus constraint.
 
-    I' = max(0, keep I + change) with `change` the spectra of the intensity's change; spectrum receives those of
+    I' = max(0, keep[q] I + change) with `change` the spectra of the intensity's change; spectrum receives those of
     (sqrt(I'/I) - carry) F. carry = 1 gives the change of the amplitude, carry = 0 the projected amplitude itself.
     """
     tile = length * LANES
     result = result_tile(length) * tile
-    u, v = 4 * tile, 5 * tile
+    u, v, kept = 4 * tile, 5 * tile, U(6 * tile)
     rows = 1 if complex_density else 2
     bound_ = _LARGEST_GAIN**2
 
     @numba.njit(cache=True, **COMPILE)
-    def kernel(change, amplitude, keep_, carry_, spectrum, work):  # type: ignore[no-untyped-def]
+    def kernel(change, amplitude, keep, carry_, spectrum, work):  # type: ignore[no-untyped-def]
         lanes = lane_count(work, length)
         real = amplitude.dtype.type
-        keep, carry, bound, half = real(keep_), real(carry_), real(bound_), real(0.5)
+        carry, bound, half = real(carry_), real(bound_), real(0.5)
         for j in range(0, amplitude.shape[2], rows):
             for r0 in range(0, spectrum.shape[5], LANES):
                 if complex_density:
@@ -232,6 +232,8 @@ def modulus(length: int, complex_density: bool) -> Any:
                 for i in range(U(tile)):
                     work[U(v) + i] = work[U(result) + i]
                     work[U(u) + i] = work[U(result + tile) + i]
+                for t in range(lanes):
+                    work[kept + t] = keep[U(r0) + t]
                 for line in range(2):
                     c, row = (line, j) if complex_density else (0, j + line)
                     if complex_density:
@@ -242,8 +244,8 @@ def modulus(length: int, complex_density: bool) -> Any:
                                 r = U(r0) + t
                                 re_n, im_n = a1[k, r] - b2[k, r], b1[k, r] + a2[k, r]
                                 re_s, im_s = a1[k, r] + b2[k, r], a2[k, r] - b1[k, r]
-                                f_n = half * _gain(re_n * re_n + im_n * im_n, work[d + t] + work[e + t], keep, carry, bound)
-                                f_s = half * _gain(re_s * re_s + im_s * im_s, work[d + t] - work[e + t], keep, carry, bound)
+                                f_n = half * _gain(re_n * re_n + im_n * im_n, work[d + t] + work[e + t], keep[r], carry, bound)
+                                f_s = half * _gain(re_s * re_s + im_s * im_s, work[d + t] - work[e + t], keep[r], carry, bound)
                                 if line == 0:
                                     work[re + t], work[im + t] = f_n * re_n + f_s * re_s, f_n * im_n - f_s * im_s
                                 else:
@@ -255,10 +257,12 @@ def modulus(length: int, complex_density: bool) -> Any:
                             for t in range(lanes):
                                 work[re + t], work[im + t] = even[k, U(r0) + t], odd[k, U(r0) + t]
                         delta = v if line else u
-                        for i in range(U(tile)):
-                            a, b = work[i], work[U(tile) + i]
-                            factor = _gain(a * a + b * b, work[U(delta) + i], keep, carry, bound)
-                            work[i], work[U(tile) + i] = factor * a, factor * b
+                        for k in range(length):
+                            re, im, d = U(k * LANES), U(tile + k * LANES), U(delta + k * LANES)
+                            for t in range(lanes):
+                                a, b = work[re + t], work[im + t]
+                                factor = _gain(a * a + b * b, work[d + t], work[kept + t], carry, bound)
+                                work[re + t], work[im + t] = factor * a, factor * b
                     fft(work, length)
                     store_pair(work, result, r0, length, lanes, spectrum[c, 0, row], spectrum[c, 1, row])
 

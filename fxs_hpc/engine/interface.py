@@ -97,6 +97,18 @@ class Engine(Protocol):
     def shrink_wrap(self, transfer: NDArray[np.float64], threshold: float, inside_initial_support: bool) -> None:
         """New support: where |rho| low-passed by transfer(q) exceeds `threshold` (0..1) of its range."""
 
+    def limit_resolution(self, fraction: float) -> None:
+        """From now on use only the shells q <= fraction * q_max; amplitudes beyond are 0."""
+
+    def band_limit(self) -> None:
+        """Replace the density by IFT(FT(density)), what the grid can represent."""
+
+    def reciprocal_errors(self) -> dict[str, float]:
+        """Errors of the last step's amplitude against the invariants: 'l2_projection_diff', 'deg2_invariant_l2_diff'."""
+
+    def support_fraction(self) -> float:
+        """Volume of the support relative to that of the initial support."""
+
     def remember(self) -> None:
         """Keep the present density and support as the best so far."""
 

@@ -50,6 +50,7 @@ class NumpyEngine:
         self._work = zeros((azimuth.work_size(self._length),), self._dtype)
         self._amplitude = self._field(self._parts)
         self._sums = np.zeros((2, self._stored))
+        self._open_shells = np.ones(self._stored, self._dtype)
         self._plans: dict[tuple[str, int], list[Product]] = {}
         self._allocate_coefficients()
 
@@ -200,9 +201,12 @@ class NumpyEngine:
         if not keep:
             self._intensity_change[...] = self._intensity
         self._procrustes.change(self._intensity, self._intensity_change, keep)
+        if not self._open_shells.all():
+            self._intensity_change *= self._open_shells
         multiply(self._synthesise_intensity)
+        kept = self._open_shells if keep else np.zeros_like(self._open_shells)
         azimuth.modulus(self._length, self._parts == 2)(
-            self._intensity_synthesised[0], self._amplitude, float(keep), carry, self._analysed, self._work
+            self._intensity_synthesised[0], self._amplitude, kept, carry, self._analysed, self._work
         )
         multiply(self._analyse_change)
 
@@ -258,6 +262,30 @@ class NumpyEngine:
             kernel = update.real_update(self._length, raar)
             kernel(spectrum, old, new, self._mask, carry, bounds, beta, counted[0], counted[1], weights, self._sums, self._work)
 
+    def limit_resolution(self, fraction: float) -> None:
+        """See `Engine.limit_resolution`."""
+        radial = self._geometry.radial
+        self._open_shells[: self._n] = radial.q <= fraction * radial.q_max
+
+    def band_limit(self) -> None:
+        """See `Engine.band_limit`."""
+        slot = self._last
+        self._transform_filtered(self._buffers[slot], self._filled[slot], np.ones(self._n))
+        azimuth.synthesise_density(self._length)(self._synthesised, self._buffers[slot], self._work)
+        self._filled[slot] = self._stored
+
+    def reciprocal_errors(self) -> dict[str, float]:
+        """See `Engine.reciprocal_errors`."""
+        change = self._intensity_change - (0 if self._constraints.keep_unknown_orders else self._intensity)
+        return self._procrustes.errors(self._intensity, change, self._geometry.radial.q_weights)
+
+    def support_fraction(self) -> float:
+        """See `Engine.support_fraction`."""
+        weights = self._geometry.angular.theta_weights[: self._half]
+        shells = [np.einsum("htpr,t->r", support, weights)[: self._n] for support in (self._support, self._initial)]
+        inside, initial = (float(volume @ self._geometry.radial.r_weights) for volume in shells)
+        return inside / initial
+
     def shrink_wrap(self, transfer: NDArray[np.float64], threshold: float, inside_initial_support: bool) -> None:
         """See `Engine.shrink_wrap`."""
         blurred = self._low_pass(transfer)[0][..., : self._n]
@@ -271,16 +299,20 @@ class NumpyEngine:
         magnitude = self._field(self._parts)
         density = self._buffers[self._last]
         magnitude[0] = np.hypot(density[0], density[1]) if self._parts == 2 else np.abs(density[0])
-        spectrum, _, _ = self._density_buffers(self._stored)
-        azimuth.analyse_density(self._length)(magnitude, spectrum, self._work)
-        multiply(self._to_amplitude(self._stored))
+        self._transform_filtered(magnitude, self._stored, transfer)
+        azimuth.synthesise_density(self._length)(self._synthesised, magnitude, self._work)
+        return np.maximum(magnitude, 0, out=magnitude)
+
+    def _transform_filtered(self, density: NDArray, filled: int, transfer: NDArray[np.float64]) -> None:
+        """Density -> azimuthal spectra of IFT(transfer(q) FT(density)), all shells."""
+        spectrum, _, _ = self._density_buffers(filled)
+        azimuth.analyse_density(self._length)(density, spectrum, self._work)
+        multiply(self._to_amplitude(filled))
         scale = np.zeros(self._stored, self._dtype)
         scale[: self._n] = transfer
         np.multiply(self._amplitude_coefficients, scale, out=self._change_coefficients)
         for products in self._to_density(self._stored):
             multiply(products)
-        azimuth.synthesise_density(self._length)(self._synthesised, magnitude, self._work)
-        return np.maximum(magnitude, 0, out=magnitude)
 
     def project(self, which: Literal["last", "best"] = "last") -> tuple[NDArray, dict[int, NDArray]]:
         """See `Engine.project`."""

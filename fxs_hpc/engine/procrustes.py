@@ -103,3 +103,30 @@ class ProcrustesProjection:
                 new[...] = projected
                 if not keep:
                     new += old
+
+    def errors(self, coefficients: NDArray, change: NDArray, q_weights: NDArray[np.float64]) -> dict[str, float]:
+        """How far an intensity is from the invariants.
+
+        'l2_projection_diff': sum over orders of int |I'_lm - I_lm|^2 q^2 dq / the same of |I'_lm|^2, where the data count;
+        'deg2_invariant_l2_diff': mean over orders of |V V^T - B|^2 / |V V^T|^2 with B of the intensity.
+        """
+        n = self._n
+        order = max([0, *self._orders])
+        double = np.full(coefficients.shape[0], 2.0)
+        double[0] = 1.0
+        block = np.s_[: order + 1, : order + 1, :, :n]
+        lengths = [
+            np.einsum("mlcq,q,m->", part[block].astype(float) ** 2, q_weights, double[: order + 1])
+            for part in (change, coefficients + change)
+        ]
+        shares = []
+        for l, (_, transposed, known) in self._orders.items():
+            expected = (transposed.T @ transposed)[:n, :n].astype(float)
+            norm = np.sum(expected**2)
+            if norm == 0:
+                continue
+            rows = np.concatenate([coefficients[: l + 1, l, 0, :n], coefficients[1 : l + 1, l, 1, :n]]).astype(float)
+            rows[1:] *= _SQRT2
+            mask = np.outer(known[:n], known[:n])
+            shares.append(np.sum(mask * (expected - rows.T @ rows) ** 2) / norm)
+        return {"l2_projection_diff": float(lengths[0] / lengths[1]), "deg2_invariant_l2_diff": float(np.mean(shares)) if shares else 0.0}
