@@ -66,6 +66,15 @@ def open_inputs(settings: Settings, context: Context) -> tuple[tuple[Path, ...],
     return paths, sources
 
 
+def newer_run(paths: Sequence[Path]) -> Path | None:
+    """The newest result of the same structure (<structure>/<date>/run_<n>/), if it is none of `paths` and younger than all."""
+    folders = {path.resolve().parents[2] for path in paths if len(path.resolve().parents) > 2}
+    others = [other for path in paths for folder in folders for other in folder.glob(f"*/run_*/{path.name}")]
+    newest = max(others, key=lambda path: path.stat().st_mtime, default=None)
+    latest_named = max(path.stat().st_mtime for path in paths)
+    return newest if newest is not None and newest.stat().st_mtime > latest_named else None
+
+
 def _grid_text(source: ReconstructionSource) -> str:
     angular = source.angular
     return f"{source.radial.n_points} x {angular.n_theta} x {angular.n_phi}, q_max {source.radial.q_max:.6g} 1/A"
@@ -80,6 +89,9 @@ def choose(settings: Settings, context: Context) -> Inputs:
         Fewer than two are left.
     """
     paths, sources = open_inputs(settings, context)
+    newer = newer_run(paths)
+    if newer is not None:
+        context.say(f"  note: {newer} is newer than the files named in reconstruction_files and is not among them")
     given, candidates = settings.selection, []
     limited_range = given.max_density_range != (None, None) and given.max_density_range != (0.0, None)
     for number, source in enumerate(sources):

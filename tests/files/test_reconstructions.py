@@ -13,7 +13,7 @@ from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 def write_grids(path, radial, angular, dimensions=3):
     with h5py.File(path, "w") as file:
         for name, radii in (("real_grid", radial.r), ("reciprocal_grid", radial.q)):
-            axes = (radii, angular.theta, angular.phi)[: dimensions - 1] if dimensions == 2 else (radii, angular.theta, angular.phi)
+            axes = (radii, angular.theta, angular.phi)[:dimensions]
             file[f"configuration/internal_grid/{name}"] = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
         file["configuration/reciprocity_coefficient"] = radial.reciprocity
         file["configuration/xray_wavelength"] = 1.5

@@ -1,5 +1,6 @@
 """average, from data.h5 files made up from a known object to everything it writes."""
 
+import os
 from pathlib import Path
 
 import h5py
@@ -227,6 +228,17 @@ def test_several_files_and_single_precision(tmp_path):
         assert file["input_meta/average_scaling_factors_per_file"].shape == (2,)
         # Off the centre, this small object needs more orders than the grid has.
         assert max(file["alignment/errors"][()]) < 0.1
+
+
+def test_a_newer_run_is_pointed_out(tmp_path):
+    write_data(tmp_path / FOLDER / "data.h5", (1, 2), (1e-4, 2e-4))
+    newer = tmp_path / "data/fxs/reconstructions/3d_case/2_1_2030/run_0/data.h5"
+    newer.parent.mkdir(parents=True)
+    newer.write_bytes((tmp_path / FOLDER / "data.h5").read_bytes())
+    stat = (tmp_path / FOLDER / "data.h5").stat()
+    os.utime(newer, (stat.st_atime, stat.st_mtime + 100))
+    assert "2_1_2030/run_0/data.h5 is newer" in run(tmp_path)[1]
+    assert "is newer" not in run(tmp_path, reconstruction_files=["3d_case/{latest}/data.h5"])[1]
 
 
 def test_files_on_different_grids_are_refused(tmp_path):
