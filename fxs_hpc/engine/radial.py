@@ -21,15 +21,19 @@ class RadialMatrices:
     first_out: list[int]
 
     def transform(self, source: NDArray, target: NDArray) -> list[Product]:
-        """Products that turn source[m, l, 2, r] into target[m, l, 2, q] (target zero before); the shells of both may be fewer."""
+        """Products that turn source[m, l, 2, r] into target[m, l, 2, q]; the shells of both may be fewer.
+
+        Where the result is negligible an empty sum writes zeros: the target may hold something else before.
+        """
         n_in, n_out = source.shape[-1], target.shape[-1]
         products = []
         for l, matrix in enumerate(self.matrices):
-            i, o = self.first_in[l], self.first_out[l]
-            if i >= n_in or o >= n_out:
-                continue
-            products += [(source[: l + 1, l, part, i:], matrix[i:n_in, o:n_out], target[: l + 1, l, part, o:]) for part in range(2)]
-        return products
+            i, o = min(self.first_in[l], n_in), min(self.first_out[l], n_out)
+            for part in range(2):
+                rows, result = source[: l + 1, l, part], target[: l + 1, l, part]
+                products.append((rows[:, :0], matrix[:0, :o], result[:, :o]))
+                products.append((rows[:, i:], matrix[i:n_in, o:n_out], result[:, o:]))
+        return [product for product in products if product[2].size]
 
 
 def radial_matrices(hankel: NDArray[np.float64], dtype: DTypeLike) -> RadialMatrices:
