@@ -60,7 +60,6 @@ def test_error_series_of_the_reference(reference_data: Path, complex_density: bo
     progress = phasing.Progress()
     for _ in phasing.run(engine, loop(q[-1]), phasing.Rules(q, phasing.flat_top), progress):
         pass
-    print(np.array(progress.errors["main"]) / errors - 1)
     np.testing.assert_allclose(progress.errors["main"], errors, rtol=1e-6)
     np.testing.assert_array_equal(engine.support(), support)
     assert np.linalg.norm(engine.density() - density) <= 1e-5 * np.linalg.norm(density)
