@@ -3,17 +3,15 @@
 C is taken as even in Delta, which it is for the mean over random orientations; so every B_l is real.
 """
 
-from collections.abc import Iterator
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import SettingsError
-from fxs_hpc.fxs.preparation import interpolated, refuse_empty
+from fxs_hpc.fxs.circular import Blocks, components
+from fxs_hpc.fxs.least_squares import least_squares
 from fxs_hpc.harmonics.legendre import legendre_table
 
-Blocks = Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_] | None]]
 # Orders above the wanted ones are solved for as long as sin^l(theta_1) sin^l(theta_2) stays above this.
 _SMALLEST_PIVOT = 0.1
 METHODS = (
@@ -41,32 +39,6 @@ def solved_order(max_order: int, n_delta: int, cosine: NDArray[np.float64]) -> i
 def limited_order(max_order: int, n_delta: int) -> int:
     """`max_order`, but not more than n_delta / 2, the highest order that the angles resolve."""
     return min(max_order, n_delta // 2)
-
-
-def cosine_analysis(n_delta: int, orders: NDArray[np.int64], nyquist: str = "exact") -> NDArray[np.float64]:
-    """Matrix (n_delta, orders) of C_n = mean over Delta of C cos(n Delta).
-
-    On the grid +n and -n coincide at n = n_delta / 2 and share the sum; `nyquist='reference'` leaves it so.
-    """
-    matrix = np.cos(2 * np.pi / n_delta * (np.outer(np.arange(n_delta), orders) % n_delta)) / n_delta
-    if nyquist == "exact":
-        matrix[:, 2 * orders == n_delta] /= 2
-    return matrix
-
-
-def components(
-    blocks: Blocks, n_q: int, n_delta: int, orders: NDArray[np.int64], nyquist: str = "exact"
-) -> NDArray[np.float64]:
-    """Circular components C_n (orders, N, N) of prepared blocks, orders[0] = 0; masked angles are interpolated."""
-    matrix = cosine_analysis(n_delta, orders, nyquist)
-    result = np.empty((len(orders), n_q, n_q))
-    for rows, values, valid in blocks:
-        filled = interpolated(values, valid, rows.start).reshape(-1, n_delta)
-        # A large mean would drown the small components in rounding.
-        mean = filled.mean(axis=1)
-        result[:, rows] = np.matmul(matrix.T, (filled - mean[:, None]).T).reshape(len(orders), -1, n_q)
-        result[0, rows] += mean.reshape(-1, n_q)
-    return result
 
 
 @numba.njit(parallel=True, cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")
@@ -137,110 +109,6 @@ def legendre_projection(orders: NDArray[np.int64], max_order: int) -> NDArray[np
     return 2 * np.pi * (2 * orders + 1)[:, None] * (polynomials * weights) @ basis.T
 
 
-@numba.njit(cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")
-def _triangularise(columns: np.ndarray) -> None:
-    """Householder QR of columns (n + 1, rows), the last one the right-hand side; leaves R above the diagonal."""
-    n_columns, n_rows = columns.shape
-    for k in range(n_columns - 1):
-        pivot = columns[k]
-        norm = 0.0
-        for row in range(k, n_rows):
-            norm += pivot[row] * pivot[row]
-        alpha = -np.sqrt(norm) if pivot[k] > 0 else np.sqrt(norm)
-        head = pivot[k] - alpha
-        scale = -alpha * head  # half the squared length of the reflector
-        if scale == 0:
-            continue
-        pivot[k] = head
-        for other in range(k + 1, n_columns):
-            column = columns[other]
-            dot = 0.0
-            for row in range(k, n_rows):
-                dot += pivot[row] * column[row]
-            dot /= scale
-            for row in range(k, n_rows):
-                column[row] -= dot * pivot[row]
-        pivot[k] = alpha
-
-
-@numba.njit(parallel=True, cache=True, error_model="numpy")
-def _least_squares(
-    values: np.ndarray, weights: np.ndarray, first: int, cosine: np.ndarray, angle: np.ndarray, step: int, n_orders: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted least squares per pair; values, weights (rows, N, half) on the angles 0..pi. Also the worst pivot ratio."""
-    n_rows, n_q, n_angles = values.shape
-    result = np.zeros((n_orders, n_rows, n_q))
-    pivots = np.zeros((n_rows, n_q))
-    for task in numba.prange(n_rows * n_q):
-        i, j = task // n_q, task % n_q
-        columns = np.zeros((n_orders + 1, n_angles))
-        along = cosine[first + i] * cosine[j]
-        across = np.sqrt((1 - cosine[first + i] ** 2) * (1 - cosine[j] ** 2))
-        for d in range(n_angles):
-            root = np.sqrt(weights[i, j, d])
-            columns[n_orders, d] = root * values[i, j, d]
-            x, previous, current = along + across * np.cos(angle[d]), 0.0, root / (4 * np.pi)
-            for order in range((n_orders - 1) * step + 1):
-                if order % step == 0:
-                    columns[order // step, d] = current
-                previous, current = current, ((2 * order + 1) * x * current - order * previous) / (order + 1)
-        _triangularise(columns)
-        largest, smallest = 0.0, np.inf
-        for k in range(n_orders - 1, -1, -1):
-            total = columns[n_orders, k]
-            for other in range(k + 1, n_orders):
-                total -= columns[other, k] * result[other, i, j]
-            result[k, i, j] = total / columns[k, k]
-            largest, smallest = max(largest, abs(columns[k, k])), min(smallest, abs(columns[k, k]))
-        pivots[i, j] = smallest / largest
-    return result, pivots
-
-
-def _folded(
-    values: NDArray[np.float64], valid: NDArray[np.bool_] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean of C(Delta) and C(-Delta) on 0..pi and the number of valid points behind each value."""
-    n = values.shape[-1]
-    front = np.arange(n // 2 + 1)
-    count = np.ones(values.shape) if valid is None else valid.astype(np.float64)
-    weights, total = count[..., front], (values * count)[..., front]
-    twice = front[(front > 0) & (2 * front != n)]
-    weights[..., twice] += count[..., n - twice]
-    total[..., twice] += (values * count)[..., n - twice]
-    return total / np.maximum(weights, 1), weights
-
-
-def _minimum_norm(
-    values: NDArray, weights: NDArray, along: float, across: float, angle: NDArray, orders: NDArray
-) -> NDArray[np.float64]:
-    """Solution of least norm of one pair, where the valid angles do not determine all orders."""
-    design = np.polynomial.legendre.legvander(along + across * np.cos(angle), orders[-1])[:, orders] / (4 * np.pi)
-    root = np.sqrt(weights)
-    return np.linalg.lstsq(root[:, None] * design, root * values, rcond=1e-12)[0]
-
-
-def least_squares(
-    blocks: Blocks, n_q: int, n_delta: int, step: int, order: int, cosine: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """B_l, l = 0, step .. <= order, minimising |sum_l P_l(cos gamma) B_l / 4 pi - C(Delta)| over the valid angles per pair.
-
-    cos gamma = cos t1 cos t2 + sin t1 sin t2 cos Delta. Where too few angles are valid, the solution of least norm.
-    """
-    orders = np.arange(0, order + 1, step)
-    angle = 2 * np.pi * np.arange(n_delta // 2 + 1) / n_delta
-    result = np.empty((len(orders), n_q, n_q))
-    for rows, values, valid in blocks:
-        folded, weights = _folded(values, valid)
-        refuse_empty(weights.max(axis=-1) > 0, rows.start)
-        solution, pivots = _least_squares(folded, weights, rows.start, cosine, angle, step, len(orders))
-        for i, j in np.argwhere(~(pivots > 1e-13)):
-            first, second = cosine[rows.start + i], cosine[j]
-            along, across = first * second, np.sqrt((1 - first**2) * (1 - second**2))
-            solution[:, i, j] = _minimum_norm(folded[i, j], weights[i, j], along, across, angle, orders)
-        result[:, rows] = solution
-    return result
-
-
 def invariants_from(
     blocks: Blocks,
     method: str,
@@ -266,7 +134,7 @@ def invariants_from(
     result = np.zeros((max_order + 1, n_q, n_q))
     kept = max_order // step + 1
     if method == "lstsq":
-        result[::step] = least_squares(blocks, n_q, n_delta, step, order, cosine)[:kept]
+        result[::step] = least_squares(blocks, n_delta, step, order, cosine, nyquist)[:kept]
     elif method == "legendre":
         order = n_delta // 2
         parts = components(blocks, n_q, n_delta, np.arange(order + 1), nyquist)

@@ -14,6 +14,7 @@ from fxs_hpc.files.ccd import open_ccd
 from fxs_hpc.files.proj_data import write_proj_data
 from fxs_hpc.files.vts import write_vts
 from fxs_hpc.fxs import extraction, projection_matrices
+from fxs_hpc.fxs.circular import components
 from fxs_hpc.fxs.correlation import CrossCorrelation, ewald_cosine
 from fxs_hpc.fxs.invariants import InvariantData
 from fxs_hpc.fxs.positivity import made_positive
@@ -71,14 +72,16 @@ def plan(settings: Extract, context: Context) -> Plan:
     solver = settings.cross_correlation.datasets.I1I1
     step = 2 if solver.assume_zero_odd_orders else 1
     solved = extraction.solved_order(order, n_delta, cosine) // step + 1
+    components_held = solved if solver.bl_extraction_method.startswith("back") else n_delta // 2 + 1
     kept, matrix = order + 1, 8 * n_q**2
     vectors = 8 * n_q * min(kept, n_q) ** 2
     stored = matrix * kept // step if settings.IO.files.invariants.options.save_invariant else 0
+    memory = 400_000_000 + matrix * (components_held + kept) + (matrix * solved if solver.bl_extraction_method == "lstsq" else 0)
     lines = (
         f"correlation: {n_q} x {n_q} x {n_delta} from {path.name}",
         f"orders 0..{order} by {solver.bl_extraction_method}, {solved} orders solved",
     )
-    return Plan(400_000_000 + matrix * (solved + kept) + 40 * n_q * n_delta * 8 + vectors, stored + stored // 8 + vectors, lines)
+    return Plan(memory + 40 * n_q * n_delta * 8 + vectors, stored + stored // 8 + vectors, lines)
 
 
 def solve(settings: Extract, data: CrossCorrelation, correlation: h5py.Dataset, workers: int) -> InvariantData:
@@ -144,7 +147,7 @@ def _draw(settings: Extract, folder: Path, found: InvariantData) -> None:
 def _draw_components(settings: Extract, folder: Path, data: CrossCorrelation, correlation: h5py.Dataset) -> None:
     blocks = prepared_blocks(correlation, data.average_intensity, preparation(settings.cross_correlation.datasets.I1I1, data))
     orders = np.array([order for order in pictures.FIRST_ORDERS if order <= len(data.delta) // 2])
-    parts = extraction.components(blocks, len(data.q), len(data.delta), orders)
+    parts = components(blocks, len(data.q), len(data.delta), orders)
     title = "Circular components of the correlation, $|C_n(q_1, q_2)|$"
     pictures.plot_moduli(folder / "first_I1I1_Cn.png", data.q, parts, title, "C", orders.tolist())
 

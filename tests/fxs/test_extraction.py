@@ -84,6 +84,16 @@ def test_least_squares_leaves_masked_angles_out():
     assert_recovered(extracted(values, "lstsq", mask=mask), tolerance=1e-7)
 
 
+def test_least_squares_agrees_with_numpy_on_any_data():
+    """Noise has parts that no B_l explains, up to the Nyquist component; the compromise must be the same."""
+    values = np.random.default_rng(5).normal(size=(len(Q), len(Q), 2 * ORDER))
+    found = extracted(values, "lstsq", subtract_average_intensity=False)
+    for i, j in ((0, 0), (1, 4), (4, 1)):
+        x = COSINE[i] * COSINE[j] + np.sqrt((1 - COSINE[i] ** 2) * (1 - COSINE[j] ** 2)) * np.cos(correlation_angles(ORDER))
+        design = np.polynomial.legendre.legvander(x, ORDER)[:, ::2] / (4 * np.pi)
+        np.testing.assert_allclose(found[::2, i, j], np.linalg.lstsq(design, values[i, j])[0], rtol=1e-8)
+
+
 def test_least_squares_agrees_with_numpy_where_angles_are_few():
     values = correlation()
     valid = np.zeros(values.shape, bool)
