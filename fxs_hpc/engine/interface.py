@@ -85,6 +85,22 @@ class Snapshot:
     filled_shells: int
 
 
+@dataclass(frozen=True)
+class Projected:
+    """A density seen through the reciprocal constraint.
+
+    Parameters
+    ----------
+    amplitude : (N, n_theta, n_phi) complex, after the modulus constraint.
+    unknowns : per projected order the matrix U_l (n_l, 2l+1) found, in the basis (I_l0, sqrt2 Re I_lm, sqrt2 Im I_lm).
+    invariants : (L+1, N, N) B_l of the density's own intensity.
+    """
+
+    amplitude: NDArray[np.complexfloating]
+    unknowns: dict[int, NDArray[np.float64]]
+    invariants: NDArray[np.float64]
+
+
 class Engine(Protocol):
     """Holds one density and its support (on whatever device) and carries out the steps of the phasing loop."""
 
@@ -121,8 +137,8 @@ class Engine(Protocol):
     def support(self, which: Literal["last", "best"] = "last") -> NDArray[np.bool_]:
         """Support (N, n_theta, n_phi)."""
 
-    def project(self, which: Literal["last", "best"] = "last") -> tuple[NDArray, dict[int, NDArray]]:
-        """Amplitude (N, n_theta, n_phi) of the density after the modulus constraint, and the orthogonal matrices U_l found."""
+    def project(self, which: Literal["last", "best"] = "last") -> Projected:
+        """The density's amplitude after the modulus constraint, the matrices U_l found, and its invariants."""
 
     def snapshots(self) -> Sequence[Snapshot]:
         """(last, best) for a checkpoint."""

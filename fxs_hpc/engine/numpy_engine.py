@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from fxs_hpc.engine import azimuth, update
 from fxs_hpc.engine.azimuth import INSIDE_INITIAL_SUPPORT, INSIDE_SUPPORT
 from fxs_hpc.engine.fft import LANES
-from fxs_hpc.engine.interface import Constraints, Geometry, Precision, Snapshot, Update
+from fxs_hpc.engine.interface import Constraints, Geometry, Precision, Projected, Snapshot, Update
 from fxs_hpc.engine.layout import fold, padded, unfold, unfold_parity, zeros
 from fxs_hpc.engine.polar import Product, multiply, polar_matrices
-from fxs_hpc.engine.procrustes import ProcrustesProjection
+from fxs_hpc.engine.procrustes import ProcrustesProjection, invariants_of
 from fxs_hpc.engine.radial import radial_matrices
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.harmonics.hankel import hankel_matrices
@@ -314,11 +314,12 @@ class NumpyEngine:
         for products in self._to_density(self._stored):
             multiply(products)
 
-    def project(self, which: Literal["last", "best"] = "last") -> tuple[NDArray, dict[int, NDArray]]:
+    def project(self, which: Literal["last", "best"] = "last") -> Projected:
         """See `Engine.project`."""
         slot = self._slot(which)
         self._constrain_amplitude(slot, carry=0.0)
         unknowns = self._procrustes.unknowns(self._intensity)
+        invariants = invariants_of(self._intensity, self._n, self._constraints.reciprocal.max_order)
         multiply(self._synthesise(self._polar, self._change_coefficients, self._synthesised))
         grid = self._field(self._parts)
         azimuth.synthesise_density(self._length)(self._synthesised, grid, self._work)
@@ -326,4 +327,4 @@ class NumpyEngine:
         amplitude = unfold_parity(even_odd[0], self._n)
         if self._parts == 2:
             amplitude = amplitude + 1j * unfold_parity(even_odd[1], self._n)
-        return amplitude, unknowns
+        return Projected(amplitude, unknowns, invariants)

@@ -130,3 +130,14 @@ class ProcrustesProjection:
             mask = np.outer(known[:n], known[:n])
             shares.append(np.sum(mask * (expected - rows.T @ rows) ** 2) / norm)
         return {"l2_projection_diff": float(lengths[0] / lengths[1]), "deg2_invariant_l2_diff": float(np.mean(shares)) if shares else 0.0}
+
+
+def invariants_of(coefficients: NDArray, n_radial: int, max_order: int) -> NDArray[np.float64]:
+    """B_l(q1, q2) = sum_m I_lm(q1) I_lm(q2)^* (L+1, N, N) of real intensity coefficients [m, l, 2, q]."""
+    found = np.zeros((max_order + 1, n_radial, n_radial))
+    for l in range(max_order + 1):
+        rows = coefficients[: l + 1, l, :, :n_radial].astype(np.float64)
+        rows[1:] *= _SQRT2
+        flat = rows.reshape(-1, n_radial)
+        found[l] = flat.T @ flat
+    return found

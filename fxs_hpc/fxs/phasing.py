@@ -87,6 +87,9 @@ def run(engine: Engine, operations: Sequence[Operation], rules: Rules, progress:
     NumericalError
         The error is not a number, or the support is empty.
     """
+    opened = [operation for operation in operations[: progress.position] if isinstance(operation, Resolution)]
+    if opened:
+        engine.limit_resolution(opened[-1].fraction)
     for operation in operations[progress.position :]:
         match operation:
             case Step():

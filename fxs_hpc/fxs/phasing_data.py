@@ -114,3 +114,16 @@ def reciprocal_constraint(
         order_0 = options.scale * order_0 / np.sqrt(options.n_particles)
     masks = {order: known[order] & in_data for order in (0, *matrices)}
     return ReciprocalConstraint(matrices, order_0, masks, q)
+
+
+def largest_distance(q: NDArray[np.float64], average_intensity: NDArray[np.float64], share: float = 0.01) -> float:
+    """Largest distance within the particle (A): where the pair distance distribution falls below `share` of its maximum.
+
+    P(r) = r^2 int <I>(q) sin(qr)/(qr) q^2 dq (Glatter and Kratky, Small Angle X-ray Scattering, 1982), with a Hann window in q
+    against ripples from the cut at q_max.
+    """
+    r = np.arange(1.0, np.pi / np.diff(q).mean(), np.pi / q[-1] / 5)
+    window = np.cos(np.pi * q / (2 * q[-1])) ** 2
+    correlation = np.sinc(np.outer(r, q) / np.pi) @ (average_intensity * window * q**2 * np.gradient(q))
+    distribution = r**2 * correlation
+    return float(r[np.flatnonzero(distribution > share * distribution.max())[-1]])
