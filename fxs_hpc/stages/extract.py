@@ -76,7 +76,7 @@ def plan(settings: Extract, context: Context) -> Plan:
     kept, matrix = order + 1, 8 * n_q**2
     vectors = 8 * n_q * min(kept, n_q) ** 2
     stored = matrix * kept // step if settings.IO.files.invariants.options.save_invariant else 0
-    memory = 400_000_000 + matrix * (components_held + kept) + (matrix * solved if solver.bl_extraction_method == "lstsq" else 0)
+    memory = 500_000_000 + matrix * (components_held + kept) + (matrix * solved if solver.bl_extraction_method == "lstsq" else 0)
     lines = (
         f"correlation: {n_q} x {n_q} x {n_delta} from {path.name}",
         f"orders 0..{order} by {solver.bl_extraction_method}, {solved} orders solved",
