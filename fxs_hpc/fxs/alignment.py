@@ -187,18 +187,25 @@ def align(
     n = ball.radial.n_points
     f, g = reference.matched[..., :n], candidate.matched[..., :n]
     if from_here:
-        candidates = [_turned(candidate, refine_rotation(f, g, weights, np.zeros(3)))]
+        best = _turned(candidate, refine_rotation(f, g, weights, np.zeros(3)))
     else:
-        mirrored = other_hand(candidate, n)
-        candidates = [
-            _turned(candidate, find_rotation(f, g, weights)),
-            _turned(mirrored, find_rotation(f, mirrored.matched[..., :n], weights)),
-        ]
-    errors = [relative_error(reference.density, volume.density, ball.radial.r_weights) for volume in candidates]
-    best = candidates[int(np.argmin(errors))]
+        best = _better_hand(reference, (candidate, other_hand(candidate, n)), weights, ball.radial.r_weights)
     if refine_shift:
         best = _shifted_onto(ball, reference, best)
     return replace(best, error=relative_error(reference.density, best.density, ball.radial.r_weights))
+
+
+def _better_hand(
+    reference: Volume, hands: tuple[Volume, Volume], weights: NDArray[np.floating], radial_weights: NDArray[np.floating]
+) -> Volume:
+    n = len(radial_weights)
+    matches = [find_rotation(reference.matched[..., :n], hand.matched[..., :n], weights) for hand in hands]
+    errors = [
+        relative_error(reference.density, rotate(hand.density, match.angles), radial_weights)
+        for hand, match in zip(hands, matches)
+    ]
+    best = int(np.argmin(errors))
+    return _turned(hands[best], matches[best])
 
 
 def _turned(volume: Volume, match: Match) -> Volume:
