@@ -226,14 +226,14 @@ def _draw_curves(folder: Path, ball: BallTransform, result: Summary) -> None:
 
 def _draw_comparison(path: Path, result: Summary, comparison: Comparison, runs: Sequence[RunAgreement]) -> None:
     per_run = {
-        "against its band-limited self": [run.band_limited for run in runs],
-        "cleaned": [run.clean for run in runs],
-        "as stored": [run.raw for run in runs],
+        "with the band-limited object": [run.band_limited for run in runs],
+        "cleaned, with the sharp object": [run.clean for run in runs],
+        "as stored, with the sharp object": [run.raw for run in runs],
     }
     lines = {
-        "average, against its band-limited self": comparison.band_limited,
-        "average": comparison.clean,
-        "ceiling of any band-limited density": comparison.ceiling,
+        "average, with the band-limited object": comparison.band_limited,
+        "average, with the sharp object": comparison.clean,
+        "ceiling: band-limited with sharp object": comparison.ceiling,
     }
     plot_comparison(path, comparison.fsc_q, comparison.fsc, result.errors, per_run, lines)
 
