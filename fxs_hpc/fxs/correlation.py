@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.harmonics.legendre import legendre_table
+from fxs_hpc.harmonics.threads import over, pieces
 
 METHODS = ("back_substitution", "lstsq", "legendre")
 _BLOCK_ROWS = 8
@@ -54,29 +55,32 @@ def correlation_angles(max_order: int) -> NDArray[np.float64]:
     return np.pi * np.arange(2 * max_order) / max_order
 
 
-@numba.njit(parallel=True, cache=True, fastmath={"contract", "reassoc"})
-def _circular_components(invariants: np.ndarray, first: int, rows: int, table: np.ndarray) -> np.ndarray:
-    """C_n(q1, q2) = sum over even l of B_l Pbar_l^n(q1) Pbar_l^n(q2) / (2l+1) for q1 = first .. first + rows - 1."""
-    n_orders, _, n_q = invariants.shape
-    components = np.zeros((n_orders, rows, n_q))
-    for n in numba.prange(n_orders):
+@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
+def _sum_components(
+    components: np.ndarray, invariants: np.ndarray, first: int, table: np.ndarray, n_first: int, n_stop: int
+) -> None:
+    """C_n(q1, q2) = sum over even l of B_l Pbar_l^n(q1) Pbar_l^n(q2) / (2l+1) for q1 = first .., n_first <= n < n_stop."""
+    n_orders, rows, n_q = components.shape
+    for n in range(n_first, n_stop):
         for order in range(n + n % 2, n_orders, 2):
             for i in range(rows):
                 factor = table[n, order, first + i] / (2 * order + 1)
                 for j in range(n_q):
                     components[n, i, j] += factor * invariants[order, first + i, j] * table[n, order, j]
-    return components
 
 
 def circular_components(
-    invariants: NDArray[np.float64], table: NDArray[np.float64], rows: slice = slice(None)
+    invariants: NDArray[np.float64], table: NDArray[np.float64], rows: slice = slice(None), workers: int = 1
 ) -> NDArray[np.float64]:
     """Fourier components C_n, n = 0..L, of the correlation of even invariants: (L+1, rows, N).
 
     `table` is `legendre_table(L, ewald_cosine(q, wavelength))`; odd orders of `invariants` are ignored (they vanish).
     """
     first, stop, _ = rows.indices(invariants.shape[1])
-    return _circular_components(invariants, first, stop - first, table)
+    components = np.zeros((len(invariants), stop - first, invariants.shape[1]))
+    spans = pieces(len(invariants), workers)
+    over(lambda span: _sum_components(components, invariants, first, table, *span), spans, workers)
+    return components
 
 
 def cosine_synthesis(max_order: int, nyquist: str = "exact") -> NDArray[np.float64]:
@@ -91,12 +95,13 @@ def cosine_synthesis(max_order: int, nyquist: str = "exact") -> NDArray[np.float
     return matrix
 
 
-@numba.njit(parallel=True, cache=True)
-def _direct_sum(invariants: np.ndarray, first: int, rows: int, cosine: np.ndarray, delta: np.ndarray) -> np.ndarray:
+@numba.njit(nogil=True, cache=True)
+def _direct_sum(
+    out: np.ndarray, invariants: np.ndarray, first: int, cosine: np.ndarray, delta: np.ndarray, start: int, stop: int
+) -> None:
     """sum_l B_l P_l(cos t1 cos t2 + sin t1 sin t2 cos Delta) / 4 pi over even l."""
     n_orders, _, n_q = invariants.shape
-    out = np.zeros((rows, n_q, delta.size))
-    for task in numba.prange(rows * n_q):
+    for task in range(start, stop):
         i, j = task // n_q, task % n_q
         c1, c2 = cosine[first + i], cosine[j]
         sines = np.sqrt((1 - c1 * c1) * (1 - c2 * c2))
@@ -108,6 +113,15 @@ def _direct_sum(invariants: np.ndarray, first: int, rows: int, cosine: np.ndarra
                     total += invariants[order, first + i, j] * current
                 previous, current = current, ((2 * order + 1) * x * current - order * previous) / (order + 1)
             out[i, j, d] = total / (4 * np.pi)
+
+
+def _direct_block(
+    invariants: NDArray[np.float64], rows: slice, cosine: NDArray[np.float64], delta: NDArray[np.float64], workers: int
+) -> NDArray[np.float64]:
+    n_q = invariants.shape[1]
+    out = np.empty((rows.stop - rows.start, n_q, len(delta)))
+    spans = pieces(len(out) * n_q, workers)
+    over(lambda span: _direct_sum(out, invariants, rows.start, cosine, delta, *span), spans, workers)
     return out
 
 
@@ -123,6 +137,7 @@ def correlation_blocks(
     method: str = "back_substitution",
     nyquist: str = "exact",
     block_rows: int = _BLOCK_ROWS,
+    workers: int = 1,
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """The correlation of even invariants B_l, block by block of q1.
 
@@ -148,10 +163,10 @@ def correlation_blocks(
     for start in range(0, n_q, block_rows):
         rows = slice(start, min(start + block_rows, n_q))
         if method == "back_substitution":
-            components = circular_components(invariants, table, rows)
+            components = circular_components(invariants, table, rows, workers)
             yield rows, (components.reshape(n_orders, -1).T @ synthesis).reshape(-1, n_q, 2 * n_orders - 2)
         elif method == "lstsq":
-            yield rows, _mirrored(_direct_sum(invariants, start, rows.stop - start, cosine, half))
+            yield rows, _mirrored(_direct_block(invariants, rows, cosine, half, workers))
         else:
             even = invariants[::2, rows].reshape(len(invariants[::2]), -1)
             yield rows, _mirrored((even.T @ flat[:, ::2].T).reshape(-1, n_q, n_orders))

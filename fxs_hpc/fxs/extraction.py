@@ -11,6 +11,7 @@ from fxs_hpc.errors import SettingsError
 from fxs_hpc.fxs.circular import Blocks, components
 from fxs_hpc.fxs.least_squares import least_squares
 from fxs_hpc.harmonics.legendre import legendre_table
+from fxs_hpc.harmonics.threads import over, pieces
 
 # Orders above the wanted ones are solved for as long as sin^l(theta_1) sin^l(theta_2) stays above this.
 _SMALLEST_PIVOT = 0.1
@@ -41,11 +42,11 @@ def limited_order(max_order: int, n_delta: int) -> int:
     return min(max_order, n_delta // 2)
 
 
-@numba.njit(parallel=True, cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")
-def _back_substitute(parts: np.ndarray, step: int, table: np.ndarray) -> None:
-    """Turn C_n, n = 0, step, 2 step.., into B_l of the same orders, in place; table[n, l, q]."""
+@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")
+def _back_substitute(parts: np.ndarray, step: int, table: np.ndarray, first: int, stop: int) -> None:
+    """Turn C_n, n = 0, step, 2 step.., into B_l of the same orders, in place, for q1 = first .. stop - 1; table[n, l, q]."""
     n_orders, n_q, _ = parts.shape
-    for i in numba.prange(n_q):
+    for i in range(first, stop):
         for high in range(n_orders - 1, -1, -1):
             order = high * step
             for j in range(n_q):
@@ -77,7 +78,11 @@ def _back_substitute_psd(parts: NDArray[np.float64], step: int, table: NDArray[n
 
 
 def back_substitution(
-    parts: NDArray[np.float64], step: int, cosine: NDArray[np.float64], variant: str = "back_substitution"
+    parts: NDArray[np.float64],
+    step: int,
+    cosine: NDArray[np.float64],
+    variant: str = "back_substitution",
+    workers: int = 1,
 ) -> NDArray[np.float64]:
     """B_l of the orders of `parts` from C_n = sum_l B_l Pbar_l^n(q1) Pbar_l^n(q2) / (2l+1), highest order first.
 
@@ -93,7 +98,7 @@ def back_substitution(
     if variant == "back_substitution_psd":
         _back_substitute_psd(parts, step, table)
     else:
-        _back_substitute(parts, step, table)
+        over(lambda span: _back_substitute(parts, step, table, *span), pieces(parts.shape[1], workers), workers)
     return parts
 
 
@@ -117,6 +122,7 @@ def invariants_from(
     cosine: NDArray[np.float64],
     assume_zero_odd_orders: bool = True,
     nyquist: str = "exact",
+    workers: int = 1,
 ) -> NDArray[np.float64]:
     """B_l (max_order + 1, N, N) of the prepared correlation.
 
@@ -134,7 +140,7 @@ def invariants_from(
     result = np.zeros((max_order + 1, n_q, n_q))
     kept = max_order // step + 1
     if method == "lstsq":
-        result[::step] = least_squares(blocks, n_delta, step, order, cosine, nyquist)[:kept]
+        result[::step] = least_squares(blocks, n_delta, step, order, cosine, nyquist, workers)[:kept]
     elif method == "legendre":
         order = n_delta // 2
         parts = components(blocks, n_q, n_delta, np.arange(order + 1), nyquist)
@@ -142,5 +148,5 @@ def invariants_from(
         result[::step] = np.tensordot(matrix, parts, axes=1)
     else:
         parts = components(blocks, n_q, n_delta, np.arange(0, order + 1, step), nyquist)
-        result[::step] = back_substitution(parts, step, cosine, method)[:kept]
+        result[::step] = back_substitution(parts, step, cosine, method, workers)[:kept]
     return result

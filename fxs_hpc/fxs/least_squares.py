@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fxs_hpc.fxs.circular import Blocks, components_of, cosine_analysis
 from fxs_hpc.fxs.preparation import refuse_empty
 from fxs_hpc.harmonics.legendre import legendre_table
+from fxs_hpc.harmonics.threads import over, pieces
 
 _SMALLEST_PIVOT = 1e-13
 _FAST = {"contract", "reassoc"}
@@ -55,16 +56,16 @@ def _back_solve(columns: np.ndarray, n_unknowns: int, side: np.ndarray, solution
     return smallest / largest
 
 
-@numba.njit(parallel=True, cache=True, error_model="numpy")
-def _solve_complete(parts: np.ndarray, scale: np.ndarray, table: np.ndarray, step: int) -> np.ndarray:
-    """B_l of scaled components parts (n, N, N); table[q, l, n] of the solved orders."""
-    n_rows, n_q, _ = parts.shape
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _solve_complete(
+    result: np.ndarray, parts: np.ndarray, scale: np.ndarray, table: np.ndarray, step: int, first: int, stop: int
+) -> None:
+    """B_l of scaled components parts (n, N, N) for first <= max(q1, q2) < stop; table[q, l, n] of the solved orders."""
     n_unknowns = table.shape[1]
-    result = np.empty((n_unknowns, n_q, n_q))
     last_row = np.arange(n_unknowns) * step
-    for i in numba.prange(n_q):
-        columns = np.zeros((n_unknowns + 2, n_rows))
-        solution = np.empty(n_unknowns)
+    columns = np.zeros((n_unknowns + 2, parts.shape[0]))
+    solution = np.empty(n_unknowns)
+    for i in range(first, stop):
         for j in range(i + 1):
             for k in range(n_unknowns):
                 columns[k] = 0
@@ -76,11 +77,10 @@ def _solve_complete(parts: np.ndarray, scale: np.ndarray, table: np.ndarray, ste
             result[:, i, j] = solution
             _back_solve(columns, n_unknowns, columns[n_unknowns + 1], solution)
             result[:, j, i] = solution
-    return result
 
 
 def _complete(
-    parts: NDArray[np.float64], n_delta: int, step: int, cosine: NDArray[np.float64], nyquist: str
+    parts: NDArray[np.float64], n_delta: int, step: int, cosine: NDArray[np.float64], nyquist: str, workers: int
 ) -> NDArray[np.float64]:
     """B_l (orders, N, N) of complete components C_n, n = 0 .. order."""
     order = len(parts) - 1
@@ -89,10 +89,12 @@ def _complete(
     scale = np.where(n == 0, 1, np.sqrt(2)) * np.where((2 * n == n_delta) & (nyquist == "exact"), np.sqrt(2), 1)
     table = np.ascontiguousarray(legendre_table(order, cosine)[:, ::step].transpose(2, 1, 0))
     parts *= scale[:, None, None]
-    return _solve_complete(parts, scale, table, step)
+    result = np.empty((table.shape[1], *parts.shape[1:]))
+    over(lambda span: _solve_complete(result, parts, scale, table, step, *span), pieces(len(table), workers), workers)
+    return result
 
 
-@numba.njit(parallel=True, cache=True, error_model="numpy")
+@numba.njit(nogil=True, cache=True, error_model="numpy")
 def _solve_masked(
     values: np.ndarray, weights: np.ndarray, along: np.ndarray, across: np.ndarray, angle: np.ndarray, step: int, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -100,8 +102,8 @@ def _solve_masked(
     n_pairs, n_angles = values.shape
     result, pivots = np.zeros((n_pairs, count)), np.zeros(n_pairs)
     last_row = np.full(count, n_angles - 1)
-    for pair in numba.prange(n_pairs):
-        columns = np.zeros((count + 1, n_angles))
+    columns = np.zeros((count + 1, n_angles))
+    for pair in range(n_pairs):
         for d in range(n_angles):
             root = np.sqrt(weights[pair, d])
             columns[count, d] = root * values[pair, d]
@@ -138,7 +140,13 @@ def _minimum_norm(
 
 
 def _masked(
-    values: NDArray[np.float64], valid: NDArray[np.bool_], first: NDArray, second: NDArray, step: int, order: int
+    values: NDArray[np.float64],
+    valid: NDArray[np.bool_],
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    step: int,
+    order: int,
+    workers: int,
 ) -> NDArray[np.float64]:
     """B_l (orders, pairs) of C (pairs, n_delta) with some angles invalid; `first`, `second` the Ewald cosines of both q."""
     n_delta = values.shape[-1]
@@ -146,14 +154,26 @@ def _masked(
     angle = 2 * np.pi * np.arange(n_delta // 2 + 1) / n_delta
     along, across = first * second, np.sqrt((1 - first**2) * (1 - second**2))
     folded, weights = _folded(values, valid)
-    solution, pivots = _solve_masked(folded, weights, along, across, angle, step, len(orders))
+
+    def solve(span: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        part = slice(*span)
+        return _solve_masked(folded[part], weights[part], along[part], across[part], angle, step, len(orders))
+
+    solutions = over(solve, pieces(len(values), workers), workers)
+    solution, pivots = (np.concatenate(parts) for parts in zip(*solutions, strict=True))
     for pair in np.flatnonzero(~(pivots > _SMALLEST_PIVOT)):
         solution[pair] = _minimum_norm(folded[pair], weights[pair], along[pair], across[pair], angle, orders)
     return solution.T
 
 
 def least_squares(
-    blocks: Blocks, n_delta: int, step: int, order: int, cosine: NDArray[np.float64], nyquist: str = "exact"
+    blocks: Blocks,
+    n_delta: int,
+    step: int,
+    order: int,
+    cosine: NDArray[np.float64],
+    nyquist: str = "exact",
+    workers: int = 1,
 ) -> NDArray[np.float64]:
     """B_l (orders, N, N), l = 0, step .. <= order. Where too few angles are valid, the solution of least norm.
 
@@ -169,8 +189,8 @@ def least_squares(
             refuse_empty(valid.max(axis=-1), rows.start)
             i, j = np.nonzero(~valid.all(axis=-1))
             q1 = rows.start + i
-            repaired.append((q1, j, _masked(values[i, j], valid[i, j], cosine[q1], cosine[j], step, order)))
-    result = _complete(parts, n_delta, step, cosine, nyquist)
+            repaired.append((q1, j, _masked(values[i, j], valid[i, j], cosine[q1], cosine[j], step, order, workers)))
+    result = _complete(parts, n_delta, step, cosine, nyquist, workers)
     for i, j, solution in repaired:
         result[:, i, j] = solution
     return result

@@ -68,12 +68,12 @@ def custom_mask(n_q: int, n_delta: int, fraction_delta: float, fraction_q: float
     return valid
 
 
-@numba.njit(parallel=True, cache=True)
+@numba.njit(cache=True)
 def _interpolate(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Fill invalid points of each row (rows, n) from their valid neighbours, linear and periodic; flags rows without any."""
     n_rows, n = values.shape
     hopeless = np.zeros(n_rows, dtype=np.bool_)
-    for row in numba.prange(n_rows):
+    for row in range(n_rows):
         first = 0
         while first < n and not valid[row, first]:
             first += 1

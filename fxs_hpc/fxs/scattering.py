@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.fxs.threads import over
 from fxs_hpc.harmonics.grids import RadialGrid
 from fxs_hpc.harmonics.hankel import hankel_matrices, phase
 from fxs_hpc.harmonics.spherical import SphericalTransform
+from fxs_hpc.harmonics.threads import over
 
 _BLOCK = 32
 
@@ -77,5 +77,5 @@ def density_to_intensity(
     Free of aliasing where the angular grid is `AngularGrid.alias_free(L, L)`; `convention` as in `hankel_matrices`.
     """
     coef = density_coefficients(density, transform, workers)
-    hankel = hankel_matrices(radial, transform.l_max, "forward", convention)
+    hankel = hankel_matrices(radial, transform.l_max, "forward", convention, workers)
     return intensity_coefficients(amplitude_coefficients(coef, hankel, workers), transform, workers)

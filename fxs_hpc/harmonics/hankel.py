@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.harmonics.grids import RadialGrid
+from fxs_hpc.harmonics.threads import over, pieces
 
 
 def phase(order: ArrayLike) -> NDArray[np.int64]:
@@ -35,17 +36,24 @@ def _bessel_all(l_max: int, x: float, out: np.ndarray) -> None:
         out[order] *= out[order - 1]
 
 
-@numba.njit(parallel=True, cache=True, error_model="numpy")
-def _bessel_table(l_max: int, x_out: np.ndarray, x_in: np.ndarray) -> np.ndarray:
-    """table[l, i, j] = j_l(x_out[i] * x_in[j])."""
-    table = np.empty((l_max + 1, x_out.size, x_in.size))
-    for i in numba.prange(x_out.size):
-        row = np.empty((x_in.size, l_max + 1))
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _fill_bessel(table: np.ndarray, x_out: np.ndarray, x_in: np.ndarray, first: int, stop: int) -> None:
+    l_max = table.shape[0] - 1
+    row = np.empty((x_in.size, l_max + 1))
+    for i in range(first, stop):
         for j in range(x_in.size):
             _bessel_all(l_max, x_out[i] * x_in[j], row[j])
         for order in range(l_max + 1):
             for j in range(x_in.size):
                 table[order, i, j] = row[j, order]
+
+
+def _bessel_table(
+    l_max: int, x_out: NDArray[np.float64], x_in: NDArray[np.float64], workers: int = 1
+) -> NDArray[np.float64]:
+    """table[l, i, j] = j_l(x_out[i] * x_in[j])."""
+    table = np.empty((l_max + 1, x_out.size, x_in.size))
+    over(lambda span: _fill_bessel(table, x_out, x_in, *span), pieces(x_out.size, workers), workers)
     return table
 
 
@@ -112,7 +120,7 @@ def _zernike_matrices(grid: RadialGrid, l_max: int, direction: str, convention: 
 
 
 def hankel_matrices(
-    grid: RadialGrid, l_max: int, direction: str = "forward", r_max_convention: str = "exact"
+    grid: RadialGrid, l_max: int, direction: str = "forward", r_max_convention: str = "exact", workers: int = 1
 ) -> NDArray[np.float64]:
     """Matrices of the unitary spherical Hankel transform, without the phase (-i)^l (see `phase`).
 
@@ -123,6 +131,7 @@ def hankel_matrices(
     direction : 'forward' (r -> q, ``F[q] = f[r] @ H[l]``) or 'inverse' (q -> r).
     r_max_convention : 'exact', the physical scale; 'reference' reproduces the reference program, which takes the largest
         radius of the grid for the cut-off (and, on the uniform grids, the step R/N).
+    workers : threads.
 
     Returns
     -------
@@ -140,6 +149,6 @@ def hankel_matrices(
     if grid.kind == "Zernike":
         return _zernike_matrices(grid, l_max, direction, r_max_convention)
     u_in, weights, u_out, scale, length = _scales(grid, direction, r_max_convention)
-    matrices = _bessel_table(l_max, u_in, scale * u_out)
+    matrices = _bessel_table(l_max, u_in, scale * u_out, workers)
     matrices *= (np.sqrt(2 / np.pi) * length**3 * weights)[:, None]
     return matrices

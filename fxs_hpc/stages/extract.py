@@ -19,9 +19,9 @@ from fxs_hpc.fxs.correlation import CrossCorrelation, ewald_cosine
 from fxs_hpc.fxs.invariants import InvariantData
 from fxs_hpc.fxs.positivity import made_positive
 from fxs_hpc.fxs.preparation import Preparation, arc_mask, custom_mask, prepared_blocks
-from fxs_hpc.fxs.threads import over
 from fxs_hpc.harmonics.grids import AngularGrid
 from fxs_hpc.harmonics.spherical import SphericalTransform
+from fxs_hpc.harmonics.threads import over
 from fxs_hpc.report import invariants as pictures
 from fxs_hpc.stages import provenance
 from fxs_hpc.stages.context import Context, Plan
@@ -92,7 +92,7 @@ def solve(settings: Extract, data: CrossCorrelation, correlation: h5py.Dataset, 
     blocks = prepared_blocks(correlation, data.average_intensity, preparation(solver, data))
     cosine = ewald_cosine(data.q, data.wavelength)
     invariants = extraction.invariants_from(
-        blocks, solver.bl_extraction_method, order, n_delta, cosine, solver.assume_zero_odd_orders
+        blocks, solver.bl_extraction_method, order, n_delta, cosine, solver.assume_zero_odd_orders, workers=workers
     )
     if solver.modify_cc.subtract_average_intensity:
         invariants[0] = 4 * np.pi * np.multiply.outer(data.average_intensity, data.average_intensity)

@@ -143,7 +143,7 @@ def run(settings: SimulateCcd, context: Context) -> Path:
         if options.save_settings:
             provenance.write(target.parent, "settings.yaml", settings, context, seed=settings.seed)
         method = settings.cross_correlation.method
-        write_ccd(target, data, correlation_blocks(np.asarray(data.invariants), data.q, data.wavelength, method), model)
+        write_ccd(target, data, correlation_blocks(np.asarray(data.invariants), data.q, data.wavelength, method, workers=threads), model)
     context.say(f"  correlations by {method} in {target.name}, {target.stat().st_size / 1e9:.2f} GB")
     if options.save_symlink:
         workspace.link(target, workspace.file("ccd_symlink"))
