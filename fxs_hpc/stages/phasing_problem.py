@@ -1,7 +1,7 @@
 """From the settings of `reconstruct` and its input data to a phasing problem: plain values that a worker process needs."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,6 +155,8 @@ def constraints(settings: Reconstruct, data: InvariantData, grids: Geometry) -> 
     inside = settings.main_loop.error.methods.real.l2_projection_diff.inside_initial_support
     if not inside:
         raise SettingsError("main_loop.error.methods.real.l2_projection_diff.inside_initial_support: False is not available yet; use True")
+    if not grids.complex_density:
+        options = replace(options, orders=tuple(order for order in options.orders if order % 2 == 0))
     return Constraints(
         reciprocal=phasing_data.reciprocal_constraint(data, radial.q, options, known),
         keep_unknown_orders=reciprocal.keep_unknown_orders,

@@ -1,0 +1,78 @@
+"""checkpoint_<id>.h5: the state of one reconstruction, from which it continues bit by bit.
+
+Fields
+------
+fingerprint : attribute, hash of everything the result depends on
+progress : attribute, JSON of position, best_error, best_step
+errors/<metric> : (n_steps,) f8
+last/density, best/density (parts, 2, n_theta/2, n_phi, shells) f4 or f8, last/support, best/support bool, and their filled_shells
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from fxs_hpc.engine.interface import Snapshot
+from fxs_hpc.errors import InputFileError
+from fxs_hpc.files.atomic import replacing
+from fxs_hpc.fxs.phasing import Progress
+
+_WHICH = ("last", "best")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State of one reconstruction; `fingerprint` tells which run it belongs to."""
+
+    fingerprint: str
+    progress: Progress
+    snapshots: tuple[Snapshot, ...]
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write or replace a checkpoint; a kill at any moment leaves the previous one."""
+    progress = checkpoint.progress
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["fingerprint"] = checkpoint.fingerprint
+        file.attrs["progress"] = json.dumps([progress.position, progress.best_error, progress.best_step])
+        for name, values in progress.errors.items():
+            file[f"errors/{name}"] = np.asarray(values, float)
+        for which, snapshot in zip(_WHICH, checkpoint.snapshots, strict=True):
+            group = file.create_group(which)
+            # Only the filled shells are worth their bytes: the others are zero.
+            group["density"] = snapshot.density[..., : snapshot.filled_shells]
+            group["support"] = np.packbits(snapshot.support, axis=-1)
+            group.attrs["filled_shells"] = snapshot.filled_shells
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    InputFileError
+        The file is not a checkpoint.
+    """
+    try:
+        with h5py.File(path) as file:
+            position, best_error, best_step = json.loads(file.attrs["progress"])
+            errors: dict[str, list[float]] = {}
+            file["errors"].visititems(lambda name, item: errors.update({name: list(item[()])}) if isinstance(item, h5py.Dataset) else None)
+            progress = Progress(position, errors, best_error if best_error is not None else math.inf, best_step)
+            snapshots = tuple(_snapshot(file[which]) for which in _WHICH)
+            return Checkpoint(str(file.attrs["fingerprint"]), progress, snapshots)
+    except (OSError, KeyError, ValueError) as error:
+        raise InputFileError(f"{path}: is no checkpoint of this version ({error}); delete it to start this reconstruction anew") from error
+
+
+def _snapshot(group: h5py.Group) -> Snapshot:
+    packed, filled = group["support"][()], int(group.attrs["filled_shells"])
+    stored = group["density"][()]
+    support = np.unpackbits(packed, axis=-1)
+    density = np.zeros((*stored.shape[:-1], support.shape[-1]), stored.dtype)
+    density[..., :filled] = stored
+    return Snapshot(density, support, filled)

@@ -1,0 +1,128 @@
+"""data.h5: the reconstructions of one run, in the layout of the reference program (read by `files.reconstructions`).
+
+Fields; d = (N, n_theta, n_phi)
+------
+configuration/internal_grid/real_grid, reciprocal_grid : d + (3,) f8, [r, theta, phi] in A, rad and [q, theta, phi] in 1/A, rad
+configuration/reciprocity_coefficient, xray_wavelength [A] : scalars
+projection_matrices/<order> : (N, min(N, 2l+1)) V_l as used
+reconstruction_results/<id>/real_density, last_real_density, initial_density : d, real where the density is
+.../reciprocal_density, last_reciprocal_density : d complex, the amplitude of the density after the modulus constraint
+.../support_mask, last_support_mask, initial_support : d bool
+.../error_dict/main, error_dict/real/<metric>, error_dict/reciprocal/<metric> : (n_steps,) f8
+.../final_error : smallest main error; .../fxs_unknowns/<order> (2l+1, 2l+1) c16, I_lm = sum_o V_l[:, o] U_l[o, m], m = -l..l
+.../last_deg2_invariant : (L+1, N, N) f8, B_l of the last density; .../loop_iterations, n_particles (n_steps, 1)
+stats/run_time : s
+
+Densities are compressed (they are zero outside the support); amplitudes are not (they do not shrink).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from fxs_hpc.files.atomic import replacing
+from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
+
+RESULTS = "reconstruction_results"
+
+
+@dataclass(frozen=True)
+class RunDescription:
+    """What all reconstructions of a run share; projection matrices by order, (N, n_l)."""
+
+    radial: RadialGrid
+    angular: AngularGrid
+    wavelength: float
+    projection_matrices: Mapping[int, NDArray[np.float64]]
+    n_particles: float
+    loop_iterations: int
+    run_time: float
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One finished reconstruction; see the module's text for shapes. unknowns: U_l (n_l, 2l+1) in the real basis."""
+
+    real_density: NDArray
+    last_real_density: NDArray
+    initial_density: NDArray
+    reciprocal_density: NDArray[np.complexfloating]
+    last_reciprocal_density: NDArray[np.complexfloating]
+    support_mask: NDArray[np.bool_]
+    last_support_mask: NDArray[np.bool_]
+    initial_support: NDArray[np.bool_]
+    errors: Mapping[str, Sequence[float]]
+    best_error: float
+    unknowns: Mapping[int, NDArray[np.float64]]
+    last_deg2_invariant: NDArray[np.float64]
+
+
+def write_data(path: Path, run: RunDescription, reconstructions: Iterable[tuple[int, Reconstruction]]) -> None:
+    """Write data.h5; reconstructions are taken one at a time, so that they need not fit into memory together."""
+    with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        _describe(file, run)
+        for key, reconstruction in reconstructions:
+            _write(file.create_group(f"{RESULTS}/{key}"), reconstruction, run)
+
+
+def _grid(radii: NDArray[np.float64], angular: AngularGrid) -> NDArray[np.float64]:
+    return np.stack(np.meshgrid(radii, angular.theta, angular.phi, indexing="ij"), axis=-1)
+
+
+def _describe(file: h5py.File, run: RunDescription) -> None:
+    grids = file.create_group("configuration/internal_grid")
+    for name, radii in (("real_grid", run.radial.r), ("reciprocal_grid", run.radial.q)):
+        grid = grids.create_dataset(name, data=_grid(radii, run.angular), chunks=True, compression="gzip", compression_opts=1, shuffle=True)
+        grid.attrs["n_ndim"] = 3
+        grid.attrs["type"] = "NestedArray"
+    file["configuration/reciprocity_coefficient"] = float(run.radial.reciprocity)
+    file["configuration/xray_wavelength"] = float(run.wavelength)
+    matrices = file.create_group("projection_matrices")
+    matrices.attrs["type"] = "list"
+    for order in range(max(run.projection_matrices) + 1):
+        matrices[str(order)] = _widened(run.projection_matrices.get(order), order, run.radial.n_points)
+    file["stats/run_time"] = float(run.run_time)
+
+
+def _widened(matrix: NDArray | None, order: int, n_points: int) -> NDArray[np.float64]:
+    full = np.zeros((n_points, min(n_points, 2 * order + 1)))
+    if matrix is not None:
+        full[:, : matrix.shape[1]] = matrix
+    return full
+
+
+def _write(group: h5py.Group, found: Reconstruction, run: RunDescription) -> None:
+    packed = {"chunks": (1, *found.real_density.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
+    for name in ("real_density", "last_real_density", "initial_density", "support_mask", "last_support_mask", "initial_support"):
+        group.create_dataset(name, data=getattr(found, name), **packed)
+    for name in ("reciprocal_density", "last_reciprocal_density", "last_deg2_invariant"):
+        group[name] = getattr(found, name)
+    for name, values in found.errors.items():
+        group[f"error_dict/{name}"] = np.asarray(values, float)
+    group["final_error"] = found.best_error
+    group["loop_iterations"] = run.loop_iterations
+    group["n_particles"] = np.full((len(found.errors["main"]), 1), run.n_particles)
+    for order, unknown in found.unknowns.items():
+        group[f"fxs_unknowns/{order}"] = complex_unknown(unknown)
+
+
+def complex_unknown(unknown: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """U_l (n, 2l+1) in the basis (I_l0, sqrt2 Re I_lm, sqrt2 Im I_lm) -> unitary (2l+1, 2l+1) for m = -l..l.
+
+    Rows beyond n, which meet zero columns of V_l, complete the matrix.
+    """
+    n_rows, width = unknown.shape
+    order = (width - 1) // 2
+    complete = np.vstack([unknown, scipy.linalg.null_space(unknown).T]) if n_rows < width else unknown
+    result = np.zeros((width, width), complex)
+    result[:, order] = complete[:, 0]
+    positive = (complete[:, 1 : order + 1] + 1j * complete[:, order + 1 :]) / np.sqrt(2)
+    result[:, order + 1 :] = positive
+    signs = (-1.0) ** np.arange(1, order + 1)
+    result[:, :order] = (signs * positive.conj())[:, ::-1]
+    return result

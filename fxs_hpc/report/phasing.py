@@ -1,0 +1,43 @@
+"""Pictures of a phasing run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from fxs_hpc.files.atomic import replacing
+
+
+def plot_error_metrics(path: Path, errors: Mapping[int, Mapping[str, Sequence[float]]], best_first: Sequence[int]) -> None:
+    """Error series of all reconstructions, one panel per metric; the best ones stand out.
+
+    Parameters
+    ----------
+    errors : reconstruction number -> metric -> value per step.
+    best_first : numbers, best first.
+    """
+    metrics = list(errors[best_first[0]])
+    metrics = [name for name in metrics if name != "main" or len(metrics) != 2] or metrics
+    figure = Figure(figsize=(9, 4.2 * len(metrics)), layout="constrained")
+    axes = figure.subplots(len(metrics), 1, squeeze=False)[:, 0]
+    for axis, metric in zip(axes, metrics, strict=True):
+        for rank, number in reversed(list(enumerate(best_first))):
+            series = np.asarray(errors[number][metric])
+            strong = rank < 3
+            axis.semilogy(
+                np.arange(1, len(series) + 1),
+                series,
+                color=f"C{rank}" if strong else "0.7",
+                linewidth=1.4 if strong else 0.7,
+                label=f"{number}: last {series[-1]:.2e}" if strong else None,
+                zorder=3 if strong else 2,
+            )
+        axis.set_xlabel("step")
+        axis.set_ylabel(metric.replace("/", ": ").replace("_", " "))
+        axis.grid(True, which="major", alpha=0.4)
+        axis.margins(x=0.01)
+        axis.legend(title="best reconstructions", loc="upper right")
+    figure.suptitle(f"Error of {len(errors)} reconstructions (grey: all but the best three)")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110)

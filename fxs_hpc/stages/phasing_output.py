@@ -1,0 +1,92 @@
+"""Pictures and VTK files of a phasing run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fxs_hpc.config.reconstruct import Reconstruct
+from fxs_hpc.files.data_h5 import Reconstruction
+from fxs_hpc.files.vts import write_vts
+from fxs_hpc.report.invariants import plot_moduli
+from fxs_hpc.report.phasing import plot_error_metrics
+from fxs_hpc.report.sections import Panel, SphericalAxes, plot_sections, principal_frame
+from fxs_hpc.stages.phasing_problem import Problem
+from fxs_hpc.stages.workspace import Workspace
+
+_MARGIN = 1.1
+"""Outermost shell of the real-space VTK files in units of the initial support's radius."""
+
+
+def _chosen(selection: slice | bool | tuple, count: int) -> set[int]:
+    """Ranks (0 = best) that a selection of the settings names."""
+    if isinstance(selection, bool):
+        return set(range(count)) if selection else set()
+    return set(range(count)[selection]) if isinstance(selection, slice) else {int(rank) for rank in selection if int(rank) < count}
+
+
+def draw_one(
+    settings: Reconstruct, workspace: Workspace, folder: Path, problem: Problem, number: int, found: Reconstruction, rank: int, count: int
+) -> None:
+    """VTK files and pictures of one reconstruction, where the settings ask for them."""
+    options = settings.IO.files.reconstructions.options
+    if rank in _chosen(options.plot_reconstructed_deg2_invariants, count):
+        title = f"Invariants of reconstruction {number}"
+        plot_moduli(folder / f"{number}_out_Bl.png", problem.geometry.radial.q, found.last_deg2_invariant, title)
+    chosen = _chosen(options.generate_vtk_files, count)
+    if rank in chosen or (chosen and rank == count - 1):
+        suffix = "" if rank in chosen else "_worst_error"
+        _write_vtk(workspace, folder, problem, f"{number}{suffix}", found)
+        _draw_sections(folder / f"density_{number}{suffix}.png", problem, number, found)
+
+
+def _shells(problem: Problem) -> int:
+    inside = problem.initial_support.any(axis=(1, 2))
+    radius = problem.geometry.radial.r[inside].max() * _MARGIN
+    return int(np.searchsorted(problem.geometry.radial.r, radius)) + 1
+
+
+def _write_vtk(workspace: Workspace, folder: Path, problem: Problem, name: str, found: Reconstruction) -> None:
+    radial, angular, cut = problem.geometry.radial, problem.geometry.angular, _shells(problem)
+    densities = {
+        "best_density": found.real_density.real,
+        "best_support": found.support_mask,
+        "last_density": found.last_real_density.real,
+        "last_support": found.last_support_mask,
+        "initial_density": found.initial_density.real,
+        "initial_support": found.initial_support,
+    }
+    intensities = {
+        "best_intensity": np.abs(found.reciprocal_density) ** 2,
+        "last_intensity": np.abs(found.last_reciprocal_density) ** 2,
+    }
+    target = folder / "vtk"
+    write_vts(target / f"real_{name}.vts", radial.r[:cut], angular.theta, angular.phi, {k: v[:cut] for k, v in densities.items()})
+    write_vts(target / f"reciprocal_{name}.vts", radial.q, angular.theta, angular.phi, intensities)
+
+
+def _draw_sections(path: Path, problem: Problem, number: int, found: Reconstruction) -> None:
+    radial, angular, cut = problem.geometry.radial, problem.geometry.angular, _shells(problem)
+    axes = SphericalAxes(radial.r[:cut], angular.theta, angular.phi)
+    last = np.ascontiguousarray(np.moveaxis(found.last_real_density.real[:cut], 0, -1))
+    support = np.ascontiguousarray(np.moveaxis(found.last_support_mask[:cut].astype(float), 0, -1))
+    panels = [Panel("last density", last), Panel("support", support)]
+    subtitle = f"reconstruction {number}, last error {found.errors['main'][-1]:.2e}, best {found.best_error:.2e}"
+    plot_sections(path, panels, axes, float(radial.r[cut - 1]), principal_frame(last, axes), subtitle)
+
+
+def draw_run(
+    settings: Reconstruct, folder: Path, problem: Problem, errors: Mapping[int, Mapping[str, Sequence[float]]], best_first: Sequence[int]
+) -> None:
+    """Error curves of all reconstructions and the invariants that went in."""
+    options = settings.IO.files.reconstructions.options
+    if options.plot_error_metrics:
+        plot_error_metrics(folder / "error_metrics.png", errors, best_first)
+    if options.plot_first_used_invariants:
+        constraint = problem.constraints.reciprocal
+        used = [np.zeros((len(constraint.q),) * 2) for _ in range(constraint.max_order + 1)]
+        for order, matrix in constraint.projection_matrices.items():
+            used[order] = matrix @ matrix.T
+        if constraint.spherical_average is not None:
+            used[0] = np.outer(constraint.spherical_average, constraint.spherical_average)
+        plot_moduli(folder / "first_Bl.png", constraint.q, used, "Invariants used, on the grid of the reconstruction")

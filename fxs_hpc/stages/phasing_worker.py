@@ -1,0 +1,127 @@
+"""One reconstruction in a worker process: start or continue, checkpoint every few seconds, report, and give the result."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from fxs_hpc.engine.numpy_engine import NumpyEngine
+from fxs_hpc.errors import InputFileError
+from fxs_hpc.files.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from fxs_hpc.files.data_h5 import Reconstruction
+from fxs_hpc.fxs import phasing, schedule
+from fxs_hpc.stages.phasing_problem import Problem
+
+CHECKPOINT_SECONDS = 5.0
+REPORT_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a reconstruction stands, for the progress display. steps_total counts projection steps."""
+
+    reconstruction: int
+    steps: int
+    steps_total: int
+    block: str
+    iteration: int
+    method: str
+    error: float
+    best_error: float
+    finished: bool = False
+    failure: str = ""
+
+
+def checkpoint_path(folder: Path, reconstruction: int) -> Path:
+    """File of one reconstruction's state in the run folder."""
+    return folder / f"checkpoint_{reconstruction}.h5"
+
+
+def fingerprint(text: str) -> str:
+    """Short hash of everything a result depends on."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _start(engine: NumpyEngine, problem: Problem, reconstruction: int) -> None:
+    engine.load(problem.start(reconstruction), problem.initial_support, problem.initial_support)
+    engine.band_limit()
+
+
+def _resumed(engine: NumpyEngine, path: Path, mark: str, problem: Problem) -> phasing.Progress:
+    if not path.exists():
+        return phasing.Progress()
+    found = read_checkpoint(path)
+    if found.fingerprint != mark:
+        raise InputFileError(
+            f"{path}: belongs to a run with other settings, other invariants or another version; start anew without --resume, or restore "
+            "what was changed"
+        )
+    engine.restore(found.snapshots, problem.initial_support)
+    return found.progress
+
+
+def reconstruct(problem: Problem, reconstruction: int, folder: Path, mark: str, report: Callable[[Report], None]) -> None:
+    """Run one reconstruction to the end of the schedule; its last checkpoint is the result.
+
+    Parameters
+    ----------
+    mark : fingerprint that a checkpoint must carry to be continued.
+    report : receives a `Report` at least every half second and at the end of each method of a block.
+    """
+    path, parent = checkpoint_path(folder, reconstruction), os.getppid()
+    operations = problem.operations
+    total = sum(isinstance(operation, schedule.Step) for operation in operations)
+    with threadpool_limits(limits=1, user_api="blas"):
+        engine = NumpyEngine(problem.geometry, problem.constraints, problem.precision)
+        _start(engine, problem, reconstruction)
+        progress = _resumed(engine, path, mark, problem)
+        saved = reported = time.monotonic()
+        place = ("", 0)
+        for operation in phasing.run(engine, operations, problem.rules, progress):
+            now = time.monotonic()
+            here = (operation.block, getattr(operation, "iteration", 0))
+            if progress.steps and (now - reported > REPORT_SECONDS or here != place):
+                report(_report(reconstruction, progress, total, operation))
+                reported, place = now, here
+            if now - saved > CHECKPOINT_SECONDS:
+                write_checkpoint(path, Checkpoint(mark, progress, engine.snapshots()))
+                saved = time.monotonic()
+                if os.getppid() != parent:
+                    raise SystemExit(1)
+        write_checkpoint(path, Checkpoint(mark, progress, engine.snapshots()))
+        report(_report(reconstruction, progress, total, operations[-1], finished=True))
+
+
+def _report(number: int, progress: phasing.Progress, total: int, operation: schedule.Operation, finished: bool = False) -> Report:
+    method = operation.update.method if isinstance(operation, schedule.Step) else "SW"
+    iteration = getattr(operation, "iteration", 0)
+    return Report(
+        number, progress.steps, total, operation.block, iteration + 1, method, progress.last_error, progress.best_error, finished
+    )
+
+
+def result(engine: NumpyEngine, problem: Problem, reconstruction: int, folder: Path, mark: str) -> Reconstruction:
+    """The finished reconstruction whose last checkpoint lies in `folder`; the state of `engine` is overwritten."""
+    _start(engine, problem, reconstruction)
+    initial = engine.density()
+    progress = _resumed(engine, checkpoint_path(folder, reconstruction), mark, problem)
+    last, best = engine.project("last"), engine.project("best")
+    half = "complex64" if problem.precision == "single" else "complex128"
+    return Reconstruction(
+        real_density=engine.density("best"),
+        last_real_density=engine.density("last"),
+        initial_density=initial,
+        reciprocal_density=best.amplitude.astype(half, copy=False),
+        last_reciprocal_density=last.amplitude.astype(half, copy=False),
+        support_mask=engine.support("best"),
+        last_support_mask=engine.support("last"),
+        initial_support=problem.initial_support,
+        errors=progress.errors,
+        best_error=progress.best_error,
+        unknowns=best.unknowns,
+        last_deg2_invariant=last.invariants,
+    )

@@ -1,0 +1,222 @@
+"""reconstruct: invariants -> phased densities, many random starts side by side, checkpointed and resumable."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from fxs_hpc.config.reconstruct import Reconstruct
+from fxs_hpc.engine.layout import padded
+from fxs_hpc.engine.numpy_engine import NumpyEngine
+from fxs_hpc.errors import NumericalError, SettingsError, UsageError
+from fxs_hpc.files.checkpoint import read_checkpoint
+from fxs_hpc.files.data_h5 import Reconstruction, RunDescription, write_data
+from fxs_hpc.files.lock import locked
+from fxs_hpc.files.proj_data import read_proj_data
+from fxs_hpc.fxs import schedule
+from fxs_hpc.fxs.invariants import InvariantData
+from fxs_hpc.stages import phasing_problem, provenance
+from fxs_hpc.stages.context import Context, Plan
+from fxs_hpc.stages.phasing_output import draw_one, draw_run
+from fxs_hpc.stages.phasing_problem import Problem
+from fxs_hpc.stages.phasing_worker import checkpoint_path, fingerprint, result
+from fxs_hpc.stages.progress import display, duration
+from fxs_hpc.stages.workers import run_all
+
+FEWEST = 4
+"""Reconstructions made when the settings leave the number open: `average` needs some, even on a laptop."""
+
+_IRRELEVANT = ("IO", "multi_process", "GPU", "profiling", "settings_version", "seed")
+"""Sections that the result does not depend on (the seed counts as the number it stands for)."""
+
+
+def number_wanted(settings: Reconstruct, threads: int) -> int:
+    """How many reconstructions to make."""
+    given = settings.multi_process.n_parallel_reconstructions
+    return max(threads, FEWEST) if isinstance(given, bool) else given
+
+
+def memory_each(problem_grids: Any, precision: str) -> int:
+    """Bytes that one reconstruction needs in its process."""
+    grids, size = problem_grids, 4 if precision == "single" else 8
+    parts, stored = (2 if grids.complex_density else 1), padded(grids.radial.n_points)
+    voxels = stored * grids.angular.n_theta * grids.angular.n_phi
+    spectra = grids.angular.n_theta * (grids.amplitude_order + 1) * 2 * stored
+    coefficients = 2 * (grids.amplitude_order + 1) ** 2 * stored
+    hankel = 2 * (grids.amplitude_order + 1) * stored**2
+    return 250_000_000 + size * parts * (6 * voxels + 3 * spectra + 4 * coefficients) + size * hankel + 8 * voxels + 5 * voxels
+
+
+def _available_memory() -> int:
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def processes_for(settings: Reconstruct, wanted: int, threads: int, each: int) -> int:
+    """Processes that run at a time: as many as there are cores, reconstructions, and room in memory."""
+    if not settings.multi_process.use:
+        return 1
+    return max(1, min(wanted, threads, int(0.9 * _available_memory() / each)))
+
+
+def plan(settings: Reconstruct, context: Context) -> Plan:
+    """Memory and disk that `run` needs, in bytes."""
+    data = read_proj_data(context.workspace.find("invariants"))
+    grids = phasing_problem.geometry(settings, data)
+    wanted = number_wanted(settings, context.threads)
+    each = memory_each(grids, context.precision)
+    processes = processes_for(settings, wanted, context.threads, each)
+    voxels = grids.radial.n_points * grids.angular.n_theta * grids.angular.n_phi
+    size = 4 if context.precision == "single" else 8
+    disk = wanted * int(voxels * (4.5 * size + 0.1)) + wanted * int(voxels * size * 0.7)
+    steps = sum(isinstance(o, schedule.Step) for o in schedule.schedule(phasing_problem.blocks(settings, grids.radial.q_max)))
+    lines = (
+        f"grid: {grids.radial.n_points} shells, {grids.angular.n_theta} x {grids.angular.n_phi} angles, amplitudes to order "
+        f"{grids.amplitude_order}, {'complex' if grids.complex_density else 'real'} density",
+        f"{wanted} reconstructions of {steps} steps, {processes} at a time",
+    )
+    return Plan(processes * each, disk, lines)
+
+
+def _unfinished_run(context: Context, settings: Reconstruct) -> tuple[Path, int]:
+    """The newest run folder without data.h5, and its number."""
+    workspace, name = context.workspace, settings.IO.files.reconstructions.name
+    runs = workspace.folder("results", run=0).parent.parent.glob("*/run_*")
+    unfinished = [folder for folder in runs if (folder / "settings.yaml").exists() and not (folder / name).exists()]
+    if not unfinished:
+        raise UsageError(
+            f"--resume: no unfinished run of {settings.structure_name!r} in {workspace.folder('results', run=0).parent.parent}; leave --resume out"
+        )
+    folder = max(unfinished, key=lambda path: (path / "settings.yaml").stat().st_mtime)
+    return folder, int(folder.name.removeprefix("run_"))
+
+
+def _relevant(tree: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in tree.items() if key not in (*_IRRELEVANT, "provenance")}
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {key: value for name, item in tree.items() for key, value in _flat(item, f"{prefix}.{name}" if prefix else name).items()}
+
+
+def _refuse_other_settings(folder: Path, settings: Reconstruct, context: Context, source: Path) -> None:
+    """A run is continued only with what it was begun with."""
+    stored = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
+    before, now = _flat(_relevant(stored)), _flat(yaml.safe_load(provenance.as_yaml(_relevant(settings.tree()))))
+    differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    block = stored.get("provenance", {})
+    if block.get("precision") != context.precision:
+        differing.append(f"precision ({block.get('precision')} then, {context.precision} now)")
+    if provenance.sha256(source) not in block.get("inputs", {}).values():
+        differing.append(f"the invariants in {source}")
+    if differing:
+        raise SettingsError(
+            f"{folder}: was begun with other values of {', '.join(differing)}; restore them to resume, or start anew without --resume. "
+            "Safe to change: IO, multi_process, threads"
+        )
+
+
+def run(settings: Reconstruct, context: Context) -> Path:
+    """Reconstruct and write data.h5 with its companions; returns the result folder."""
+    started = time.monotonic()
+    source = context.workspace.find("invariants").resolve()
+    data = read_proj_data(source)
+    if context.resume:
+        folder, number = _unfinished_run(context, settings)
+        _refuse_other_settings(folder, settings, context, source)
+    else:
+        number = context.workspace.next_run("results")
+        folder = context.workspace.folder("results", run=number)
+    seed = number if settings.seed == "auto" else int(settings.seed)
+    problem = phasing_problem.problem(settings, data, seed, context.precision)
+    wanted = number_wanted(settings, context.threads)
+    with locked(folder):
+        if not context.resume:
+            provenance.write(folder, "settings.yaml", settings, context, inputs=[source], seed=seed)
+        mark = fingerprint(provenance.as_yaml([_relevant(settings.tree()), seed, context.precision, provenance.sha256(source)]))
+        _announce(settings, context, problem, data, wanted)
+        failures = _phase(settings, context, problem, wanted, folder, mark)
+        done = _ranked([n for n in range(wanted) if n not in failures], folder)
+        _store(settings, context, problem, data, folder, mark, done, started)
+        _warn_of(failures, wanted, context)
+    return folder
+
+
+def _announce(settings: Reconstruct, context: Context, problem: Problem, data: InvariantData, wanted: int) -> None:
+    grids = problem.geometry
+    processes = processes_for(settings, wanted, context.threads, memory_each(grids, context.precision))
+    context.say("  Loops:")
+    for block in phasing_problem.blocks(settings, grids.radial.q_max):
+        context.say(f"    {block.describe()}")
+    context.say(
+        f"  grid {grids.radial.n_points} x {grids.angular.n_theta} x {grids.angular.n_phi}, amplitudes to order {grids.amplitude_order}, orders "
+        f"{min(settings.projections.reciprocal.used_order_ids)}..{max(settings.projections.reciprocal.used_order_ids)} of the data, "
+        f"{context.precision} precision, seed {problem.seed}"
+    )
+    context.say(f"  {wanted} reconstructions, {processes} at a time, one core (and one BLAS thread) each, on the CPU")
+    for line in phasing_problem.warnings(settings, data, grids):
+        context.say(f"  note: {line}")
+
+
+def _phase(settings: Reconstruct, context: Context, problem: Problem, wanted: int, folder: Path, mark: str) -> dict[int, str]:
+    steps = sum(isinstance(operation, schedule.Step) for operation in problem.operations)
+    processes = processes_for(settings, wanted, context.threads, memory_each(problem.geometry, context.precision))
+    shown = display(context.say, wanted, steps)
+    try:
+        return run_all(problem, range(wanted), processes, folder, mark, shown.show)
+    finally:
+        shown.close()
+
+
+def _ranked(numbers: Sequence[int], folder: Path) -> list[int]:
+    """Numbers of the finished reconstructions, smallest last error first."""
+    errors = {number: read_checkpoint(checkpoint_path(folder, number)).progress.last_error for number in numbers}
+    return sorted(errors, key=lambda number: (errors[number], number))
+
+
+def _warn_of(failures: dict[int, str], wanted: int, context: Context) -> None:
+    if failures:
+        context.say(f"  {wanted - len(failures)} of {wanted} reconstructions finished; failed: {', '.join(map(str, sorted(failures)))}")
+
+
+def _store(
+    settings: Reconstruct, context: Context, problem: Problem, data: InvariantData, folder: Path, mark: str, done: list[int], started: float
+) -> None:
+    if not done:
+        raise NumericalError(f"{folder}: none of the reconstructions finished; see the messages above")
+    loops = settings.main_loop.sub_loops
+    description = RunDescription(
+        radial=problem.geometry.radial,
+        angular=problem.geometry.angular,
+        wavelength=data.wavelength,
+        projection_matrices=problem.constraints.reciprocal.projection_matrices | _order_0(problem),
+        n_particles=settings.projections.reciprocal.number_of_particles.initial,
+        loop_iterations=sum(loops.loops[name].iterations for name in loops.order),
+        run_time=time.monotonic() - started,
+    )
+    errors: dict[int, dict[str, list[float]]] = {}
+
+    def results() -> Iterator[tuple[int, Reconstruction]]:
+        engine = NumpyEngine(problem.geometry, problem.constraints, problem.precision)
+        for rank, number in enumerate(done):
+            found = result(engine, problem, number, folder, mark)
+            errors[number] = dict(found.errors)
+            draw_one(settings, context.workspace, folder, problem, number, found, rank, len(done))
+            yield number, found
+
+    write_data(folder / settings.IO.files.reconstructions.name, description, results())
+    draw_run(settings, folder, problem, errors, done)
+    for left in folder.glob("checkpoint_*.h5"):
+        left.unlink()
+    best = errors[done[0]]["main"][-1]
+    context.say(f"  {len(done)} reconstructions in {duration(time.monotonic() - started)}; best last error {best:.3e} (number {done[0]})")
+
+
+def _order_0(problem: Problem) -> dict[int, np.ndarray]:
+    average = problem.constraints.reciprocal.spherical_average
+    return {} if average is None else {0: average[:, None]}
