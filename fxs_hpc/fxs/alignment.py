@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from fxs_hpc.errors import DataError
 from fxs_hpc.fxs.fourier import BallTransform, amplitude_fields, density_fields, inverted, point_inverted
-from fxs_hpc.fxs.so3 import Match, euler_angles, find_rotation, refine_rotation, rotation_of
+from fxs_hpc.fxs.so3 import Match, find_rotation, refine_rotation, rotation_of
 from fxs_hpc.harmonics.wigner import Coefficients, inner_product, rotate
 
 
@@ -83,7 +82,7 @@ def prepare(
     centre = np.zeros(3)
     if centred:
         centre = centre_of_mass(ball, fields[0])
-        coef, amplitudes = moved(ball, coef, centre), moved_amplitude(ball, amplitudes, centre)
+        coef, amplitudes = _moved_together(ball, coef, amplitudes, centre)
     factor = _scale(ball.synthesise(coef)[0], normalisation)
     coef, amplitudes = coef / ball.dtype.type(factor), amplitudes / ball.dtype.type(factor)
     matched = coef if support is None else _within(ball, coef, support, centre, support_threshold)
@@ -114,6 +113,15 @@ def moved_amplitude(ball: BallTransform, amplitude: Coefficients, centre: NDArra
 def moved(ball: BallTransform, density: Coefficients, centre: NDArray[np.floating]) -> Coefficients:
     """Density moved such that `centre` (3,) in A comes to the origin, by a phase ramp on its Fourier transform."""
     return ball.density(moved_amplitude(ball, ball.amplitude(density), centre))
+
+
+def _moved_together(
+    ball: BallTransform, density: Coefficients, amplitude: Coefficients, centre: NDArray[np.floating]
+) -> tuple[Coefficients, Coefficients]:
+    """`moved` and `moved_amplitude` with one phase ramp."""
+    both = moved_amplitude(ball, np.concatenate([ball.amplitude(density), amplitude], axis=-1), centre)
+    width = density.shape[-1]
+    return ball.density(both[..., :width]), both[..., width:]
 
 
 def other_hand(volume: Volume, n_points: int) -> Volume:
@@ -224,19 +232,19 @@ def _turned(volume: Volume, match: Match) -> Volume:
 
 def _shifted_onto(ball: BallTransform, reference: Volume, volume: Volume) -> Volume:
     centre = find_shift(ball, reference.density, volume.density)
-    density = moved(ball, volume.density, centre)
+    density, amplitude = _moved_together(ball, volume.density, volume.amplitude, centre)
     matched = density if volume.matched is volume.density else moved(ball, volume.matched, centre)
-    amplitude = moved_amplitude(ball, volume.amplitude, centre)
     return replace(volume, density=density, amplitude=amplitude, matched=matched, shift=volume.shift - centre)
 
 
 def find_shift(
-    ball: BallTransform, f: Coefficients, g: Coefficients, tolerance: float = 1e-3, max_steps: int = 10
+    ball: BallTransform, f: Coefficients, g: Coefficients, tolerance: float = 0.02, max_steps: int = 10
 ) -> NDArray[np.float64]:
     """The c (3,) in A such that g(x + c) overlaps best with f (real densities), near c = 0.
 
     Newton's method on O(c) = <h_f, ramp_c h_g>: with P_a h = q_a h(-q) the (antisymmetric) derivative of the ramp, the
-    gradient is <h_f, P_a h_g> and the Hessian -int q_a q_b h_f h_g. Steps are never longer than 1/q_max.
+    gradient is <h_f, P_a h_g> and the Hessian -int q_a q_b h_f h_g. Steps are never longer than 1/q_max; it ends after one
+    shorter than `tolerance` (A), which leaves far less than that.
     """
     n, q = ball.radial.n_points, ball.radial.q
     h_f = ball.synthesise(ball.amplitude(f[..., :n]))[0]
@@ -280,13 +288,7 @@ class Pose:
 
 def pose_of(volume: Volume) -> Pose:
     """Where each point of the object as stored lies in the aligned volume: inversion, rotation and shift, after centring."""
-    matrix = rotation_of(total_rotation(volume)).as_matrix() * (-1 if volume.inverted else 1)
-    return Pose(matrix, volume.shift - matrix @ volume.centre)
-
-
-def total_rotation(volume: Volume) -> NDArray[np.float64]:
-    """Euler angles (3,) of all rounds put together."""
-    rotation = Rotation.identity()
+    matrix = -np.eye(3) if volume.inverted else np.eye(3)
     for angles in volume.angles:
-        rotation = rotation_of(angles) * rotation
-    return euler_angles(rotation)
+        matrix = rotation_of(angles).as_matrix() @ matrix
+    return Pose(matrix, volume.shift - matrix @ volume.centre)

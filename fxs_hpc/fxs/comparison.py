@@ -56,7 +56,8 @@ class Comparison:
     Correlations are Pearson's, weighted by volume, within `r_max` (A). `clean`: average with the sharp truth; `band_limited`: with
     the band-limited one; `ceiling`: band-limited with sharp truth. `scale`: least-squares factor of the average, in the units of the
     reconstructions. `fsc` (16,) over q bins with centres `fsc_q`. Fields (n_theta, n_phi, N) in the pose of the average: `sharp`,
-    `blurred` (band-limited truth) and `difference` = average / scale - blurred. `pose` leads from the average to the truth.
+    `blurred` (band-limited truth) and `difference` = average / scale - blurred. `pose` leads from the average to the truth. The last
+    four are kept for `compare_run`.
     """
 
     clean: float
@@ -73,6 +74,8 @@ class Comparison:
     difference: NDArray[np.float32]
     truth: Truth
     truth_in_pose: Coefficients
+    sharp_coef: Coefficients
+    sharp_deviation: float
 
 
 def truth_of_shapes(shapes: Sequence[solids.Shape], ball: BallTransform) -> Truth:
@@ -166,6 +169,8 @@ def compare(ball: BallTransform, average: Coefficients, scaling_factor: float, t
         difference=(ball.synthesise(average)[0] / factor - blurred).astype(np.float32),
         truth=truth,
         truth_in_pose=aligned.density,
+        sharp_coef=sharp_coef,
+        sharp_deviation=sharp_norm,
     )
 
 
@@ -174,8 +179,6 @@ def compare_run(ball: BallTransform, density: NDArray, run: Volume, comparison: 
     n, truth = ball.radial.n_points, comparison.truth
     weights = np.where(ball.radial.r <= comparison.r_max, ball.radial.r_weights, 0.0)
     aligned, blurred = run.density[..., :n], comparison.truth_in_pose
-    sharp_coef = ball.analyse(comparison.sharp[None].astype(float))
-    sharp_norm = _deviation(ball, comparison.sharp, weights)
     factor = inner_product(aligned, blurred, weights) / inner_product(blurred, blurred, weights) * run.scaling_factor
     from_stored = comparison.pose.after(pose_of(run))
     stored = np.asarray(density.real, dtype=float)
@@ -184,7 +187,7 @@ def compare_run(ball: BallTransform, density: NDArray, run: Volume, comparison: 
     within = ball.radial.r <= comparison.r_max
     return RunAgreement(
         raw=_grid_correlation(ball, stored, sharp, weights),
-        clean=_with_sharp(aligned, sharp_coef, sharp_norm, weights),
+        clean=_with_sharp(aligned, comparison.sharp_coef, comparison.sharp_deviation, weights),
         band_limited=correlation(aligned, blurred, weights),
         scale=factor,
         maximum=float(stored.max()),
