@@ -138,8 +138,8 @@ class NumpyEngine:
     def restore(self, snapshots: Sequence[Snapshot], initial_support: NDArray[np.bool_]) -> None:
         """See `Engine.restore`."""
         last, best = snapshots
-        self._buffers = [self._field(self._parts) for _ in range(3)]
-        self._filled = [self._stored] * 3
+        self._buffers = [self._field(self._parts) for _ in range(2)]
+        self._filled = [self._stored] * 2
         self._last, self._best = 0, 1
         for slot, snapshot in ((0, last), (1, best)):
             self._buffers[slot][...] = snapshot.density
@@ -226,7 +226,8 @@ class NumpyEngine:
         if update_.stabilised and self._constraints.stabilised_from:
             self._drop_stabilisation(shells, carry)
         multiply(synthesis)
-        free = next(slot for slot in range(3) if slot not in (self._last, self._best))
+        # In place where the present density is not the best one: a third less memory traffic.
+        free = next(slot for slot in (self._last, 0, 1) if slot != self._best)
         self._run_update(update_, shells, carry, free)
         if shells < self._filled[free]:
             self._buffers[free][..., shells : self._filled[free]] = 0
