@@ -31,10 +31,11 @@ class NumpyEngine:
 
     def __init__(self, geometry: Geometry, constraints: Constraints, precision: Precision = "single") -> None:
         grid, order = geometry.angular, geometry.amplitude_order
-        if grid.n_theta % 4 or grid.n_phi % 2 or grid.n_phi < 2 * order + 2 or grid.n_theta <= order:
+        largest = max(order, constraints.reciprocal.max_order)
+        if grid.n_theta % 4 or grid.n_phi % 2 or grid.n_phi < 2 * largest + 2 or grid.n_theta <= largest:
             raise SettingsError(
-                f"angular grid {grid.n_theta} x {grid.n_phi} does not fit amplitude order {order}: n_theta must be a multiple of 4 and "
-                f"> {order}, n_phi even and >= {2 * order + 2}"
+                f"angular grid {grid.n_theta} x {grid.n_phi} does not fit order {largest}: n_theta must be a multiple of 4 and "
+                f"> {largest}, n_phi even and >= {2 * largest + 2}"
             )
         self._geometry, self._constraints = geometry, constraints
         self._dtype = np.dtype(np.float32 if precision == "single" else np.float64)
@@ -78,9 +79,7 @@ class NumpyEngine:
         self._analyse_change = self._analyse(self._polar, self._analysed, self._change_coefficients)
         self._synthesise_amplitude = self._synthesise(self._polar, self._amplitude_coefficients, self._synthesised)
         self._analyse_intensity = self._intensity_polar.analyse(self._intensity_analysed[0], self._intensity, parity)
-        self._synthesise_intensity = self._intensity_polar.synthesise(
-            self._intensity_change, self._intensity_synthesised[0], parity
-        )
+        self._synthesise_intensity = self._intensity_polar.synthesise(self._intensity_change, self._intensity_synthesised[0], parity)
 
     def _analyse(self, polar, spectrum, coefficients) -> list[Product]:  # type: ignore[no-untyped-def]
         return [product for part in range(self._parts) for product in polar.analyse(spectrum[part], coefficients[part], _BOTH)]
@@ -193,9 +192,7 @@ class NumpyEngine:
     def _constrain_amplitude(self, slot: int, carry: float) -> None:
         """Density -> spectra of (A' - carry A) in the change coefficients."""
         self._transform(self._buffers[slot], self._filled[slot])
-        azimuth.intensity(self._length, self._parts == 2)(
-            self._synthesised, self._amplitude, self._intensity_analysed[0], self._work
-        )
+        azimuth.intensity(self._length, self._parts == 2)(self._synthesised, self._amplitude, self._intensity_analysed[0], self._work)
         multiply(self._analyse_intensity)
         keep = self._constraints.keep_unknown_orders
         if not keep:

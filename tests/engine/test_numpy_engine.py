@@ -1,5 +1,6 @@
 """Every kind of step against the formulas carried out on the full sphere."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,8 @@ def test_weights_of_the_error() -> None:
 
 def test_without_spherical_average() -> None:
     case = problem()
-    object.__setattr__(case.constraints.reciprocal, "spherical_average", None)
-    follow(case, [Update("ER")] * 2)
+    constraints = replace(case.constraints, reciprocal=replace(case.constraints.reciprocal, spherical_average=None))
+    follow(replace(case, constraints=constraints), [Update("ER")] * 2)
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -148,3 +149,11 @@ def test_projection_alone(complex_density: bool) -> None:
 def test_grids_that_do_not_fit_are_refused(n_theta: int, n_phi: int, order: int) -> None:
     with pytest.raises(SettingsError, match="n_theta must be a multiple of 4"):
         problem(grid=(AngularGrid(n_theta, n_phi), order)).engine()
+
+
+def test_data_beyond_the_grid_are_refused() -> None:
+    """Orders of the data above those of the amplitude need room on the grid as well."""
+    case = problem()
+    data = replace(case.constraints.reciprocal, projection_matrices={16: np.ones((20, 1))})
+    with pytest.raises(SettingsError, match="does not fit order 16"):
+        replace(case, constraints=replace(case.constraints, reciprocal=data)).engine()
