@@ -114,7 +114,7 @@ class Engine(Protocol):
         """New support: where |rho| low-passed by transfer(q) exceeds `threshold` (0..1) of its range."""
 
     def limit_resolution(self, fraction: float) -> None:
-        """From now on use only the shells q <= fraction * q_max; amplitudes beyond are 0."""
+        """From now on the data count only at q <= fraction * q_max; amplitudes beyond are left free."""
 
     def band_limit(self) -> None:
         """Replace the density by IFT(FT(density)), what the grid can represent."""

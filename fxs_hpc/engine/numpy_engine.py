@@ -170,6 +170,10 @@ class NumpyEngine:
         self._last = self._best
         self._set_support(self._best_support)
 
+    def _free_slot(self) -> int:
+        """Where the next density goes: in place, a third less memory traffic, unless the present one is the best."""
+        return 1 - self._last if self._last == self._best else self._last
+
     def _slot(self, which: str) -> int:
         return self._last if which == "last" else self._best
 
@@ -198,10 +202,10 @@ class NumpyEngine:
         if not keep:
             self._intensity_change[...] = self._intensity
         self._procrustes.change(self._intensity, self._intensity_change, keep)
+        kept = np.ones_like(self._open_shells) if keep else 1 - self._open_shells
         if not self._open_shells.all():
             self._intensity_change *= self._open_shells
         multiply(self._synthesise_intensity)
-        kept = self._open_shells if keep else np.zeros_like(self._open_shells)
         azimuth.modulus(self._length, self._parts == 2)(
             self._intensity_synthesised[0], self._amplitude, kept, carry, self._analysed, self._work
         )
@@ -223,8 +227,7 @@ class NumpyEngine:
         if update_.stabilised and self._constraints.stabilised_from:
             self._drop_stabilisation(shells, carry)
         multiply(synthesis)
-        # In place where the present density is not the best one: a third less memory traffic.
-        free = next(slot for slot in (self._last, 0, 1) if slot != self._best)
+        free = self._free_slot()
         self._run_update(update_, shells, carry, free)
         if shells < self._filled[free]:
             self._buffers[free][..., shells : self._filled[free]] = 0
@@ -267,10 +270,10 @@ class NumpyEngine:
 
     def band_limit(self) -> None:
         """See `Engine.band_limit`."""
-        slot = self._last
-        self._transform_filtered(self._buffers[slot], self._filled[slot], np.ones(self._n))
-        azimuth.synthesise_density(self._length)(self._synthesised, self._buffers[slot], self._work)
-        self._filled[slot] = self._stored
+        self._transform_filtered(self._buffers[self._last], self._filled[self._last], np.ones(self._n))
+        self._last = self._free_slot()
+        azimuth.synthesise_density(self._length)(self._synthesised, self._buffers[self._last], self._work)
+        self._filled[self._last] = self._stored
 
     def reciprocal_errors(self) -> dict[str, float]:
         """See `Engine.reciprocal_errors`."""

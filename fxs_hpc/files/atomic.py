@@ -31,3 +31,9 @@ def replacing(path: Path) -> Iterator[Path]:
         _fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that killed processes left in `folder` and below; only for the one who holds its lock."""
+    for path in folder.rglob(".*.tmp*"):
+        path.unlink(missing_ok=True)

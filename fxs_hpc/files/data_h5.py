@@ -6,6 +6,7 @@ configuration/internal_grid/real_grid, reciprocal_grid : d + (3,) f8, [r, theta,
 configuration/reciprocity_coefficient, xray_wavelength [A] : scalars
 projection_matrices/<order> : (N, min(N, 2l+1)) V_l as used
 reconstruction_results/<id>/real_density, last_real_density, initial_density : d, real where the density is
+.../last_cleaned_density : d, the last density after a Fourier transform and back: without the isolated hot voxels that no q <= q_max knows
 .../reciprocal_density, last_reciprocal_density : d complex, the amplitude of the density after the modulus constraint
 .../support_mask, last_support_mask, initial_support : d bool
 .../error_dict/main, error_dict/real/<metric>, error_dict/reciprocal/<metric> : (n_steps,) f8
@@ -50,6 +51,7 @@ class Reconstruction:
 
     real_density: NDArray
     last_real_density: NDArray
+    last_cleaned_density: NDArray
     initial_density: NDArray
     reciprocal_density: NDArray[np.complexfloating]
     last_reciprocal_density: NDArray[np.complexfloating]
@@ -98,7 +100,7 @@ def _widened(matrix: NDArray | None, order: int, n_points: int) -> NDArray[np.fl
 
 def _write(group: h5py.Group, found: Reconstruction, run: RunDescription) -> None:
     packed = {"chunks": (1, *found.real_density.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
-    for name in ("real_density", "last_real_density", "initial_density", "support_mask", "last_support_mask", "initial_support"):
+    for name in ("real_density", "last_real_density", "last_cleaned_density", "initial_density", "support_mask", "last_support_mask", "initial_support"):
         group.create_dataset(name, data=getattr(found, name), **packed)
     for name in ("reciprocal_density", "last_reciprocal_density", "last_deg2_invariant"):
         group[name] = getattr(found, name)

@@ -49,6 +49,7 @@ def _shells(problem: Problem) -> int:
 def _write_vtk(workspace: Workspace, folder: Path, problem: Problem, name: str, found: Reconstruction) -> None:
     radial, angular, cut = problem.geometry.radial, problem.geometry.angular, _shells(problem)
     densities = {
+        "cleaned_density": found.last_cleaned_density.real,
         "best_density": found.real_density.real,
         "best_support": found.support_mask,
         "last_density": found.last_real_density.real,
@@ -68,11 +69,11 @@ def _write_vtk(workspace: Workspace, folder: Path, problem: Problem, name: str, 
 def _draw_sections(path: Path, problem: Problem, number: int, found: Reconstruction) -> None:
     radial, angular, cut = problem.geometry.radial, problem.geometry.angular, _shells(problem)
     axes = SphericalAxes(radial.r[:cut], angular.theta, angular.phi)
-    last = np.ascontiguousarray(np.moveaxis(found.last_real_density.real[:cut], 0, -1))
+    cleaned = np.ascontiguousarray(np.moveaxis(found.last_cleaned_density.real[:cut], 0, -1))
     support = np.ascontiguousarray(np.moveaxis(found.last_support_mask[:cut].astype(float), 0, -1))
-    panels = [Panel("last density", last), Panel("support", support)]
+    panels = [Panel("last density, after a Fourier transform and back", cleaned), Panel("support", support)]
     subtitle = f"reconstruction {number}, last error {found.errors['main'][-1]:.2e}, best {found.best_error:.2e}"
-    plot_sections(path, panels, axes, float(radial.r[cut - 1]), principal_frame(last, axes), subtitle)
+    plot_sections(path, panels, axes, float(radial.r[cut - 1]), principal_frame(cleaned, axes), subtitle)
 
 
 def draw_run(

@@ -1,7 +1,6 @@
 """One reconstruction in a worker process: start or continue, checkpoint every few seconds, report, and give the result."""
 
 import hashlib
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +21,10 @@ REPORT_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Report:
-    """Where a reconstruction stands, for the progress display. steps_total counts projection steps."""
+    """Where a reconstruction stands, for the progress display. steps_total counts projection steps.
+
+    failure : why it ended without a result; died : its process is gone, so that it can be continued.
+    """
 
     reconstruction: int
     steps: int
@@ -34,6 +36,7 @@ class Report:
     best_error: float
     finished: bool = False
     failure: str = ""
+    died: bool = False
 
 
 def checkpoint_path(folder: Path, reconstruction: int) -> Path:
@@ -72,7 +75,7 @@ def reconstruct(problem: Problem, reconstruction: int, folder: Path, mark: str, 
     mark : fingerprint that a checkpoint must carry to be continued.
     report : receives a `Report` at least every half second and at the end of each method of a block.
     """
-    path, parent = checkpoint_path(folder, reconstruction), os.getppid()
+    path = checkpoint_path(folder, reconstruction)
     operations = problem.operations
     total = sum(isinstance(operation, schedule.Step) for operation in operations)
     with threadpool_limits(limits=1, user_api="blas"):
@@ -90,8 +93,6 @@ def reconstruct(problem: Problem, reconstruction: int, folder: Path, mark: str, 
             if now - saved > CHECKPOINT_SECONDS:
                 write_checkpoint(path, Checkpoint(mark, progress, engine.snapshots()))
                 saved = time.monotonic()
-                if os.getppid() != parent:
-                    raise SystemExit(1)
         write_checkpoint(path, Checkpoint(mark, progress, engine.snapshots()))
         report(_report(reconstruction, progress, total, operations[-1], finished=True))
 
@@ -110,15 +111,18 @@ def result(engine: NumpyEngine, problem: Problem, reconstruction: int, folder: P
     initial = engine.density()
     progress = _resumed(engine, checkpoint_path(folder, reconstruction), mark, problem)
     last, best = engine.project("last"), engine.project("best")
+    stored = {which: (engine.density(which), engine.support(which)) for which in ("last", "best")}
+    engine.band_limit()
     half = "complex64" if problem.precision == "single" else "complex128"
     return Reconstruction(
-        real_density=engine.density("best"),
-        last_real_density=engine.density("last"),
+        real_density=stored["best"][0],
+        last_real_density=stored["last"][0],
+        last_cleaned_density=engine.density("last"),
         initial_density=initial,
         reciprocal_density=best.amplitude.astype(half, copy=False),
         last_reciprocal_density=last.amplitude.astype(half, copy=False),
-        support_mask=engine.support("best"),
-        last_support_mask=engine.support("last"),
+        support_mask=stored["best"][1],
+        last_support_mask=stored["last"][1],
         initial_support=problem.initial_support,
         errors=progress.errors,
         best_error=progress.best_error,

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from fxs_hpc.config.reconstruct import Reconstruct
 from fxs_hpc.engine.layout import padded
 from fxs_hpc.engine.numpy_engine import NumpyEngine
 from fxs_hpc.errors import NumericalError, SettingsError, UsageError
+from fxs_hpc.files.atomic import remove_leftovers
 from fxs_hpc.files.checkpoint import read_checkpoint
 from fxs_hpc.files.data_h5 import Reconstruction, RunDescription, write_data
 from fxs_hpc.files.lock import locked
@@ -23,12 +24,14 @@ from fxs_hpc.stages import phasing_problem, provenance
 from fxs_hpc.stages.context import Context, Plan
 from fxs_hpc.stages.phasing_output import draw_one, draw_run
 from fxs_hpc.stages.phasing_problem import Problem
-from fxs_hpc.stages.phasing_worker import checkpoint_path, fingerprint, result
+from fxs_hpc.stages.phasing_worker import Report, checkpoint_path, fingerprint, result
 from fxs_hpc.stages.progress import display, duration
 from fxs_hpc.stages.workers import run_all
 
 FEWEST = 4
 """Reconstructions made when the settings leave the number open: `average` needs some, even on a laptop."""
+
+CHECKPOINTS = "checkpoint_*.h5"
 
 _IRRELEVANT = ("IO", "multi_process", "GPU", "profiling", "settings_version", "seed")
 """Sections that the result does not depend on (the seed counts as the number it stands for)."""
@@ -71,7 +74,7 @@ def plan(settings: Reconstruct, context: Context) -> Plan:
     processes = processes_for(settings, wanted, context.threads, each)
     voxels = grids.radial.n_points * grids.angular.n_theta * grids.angular.n_phi
     size = 4 if context.precision == "single" else 8
-    disk = wanted * int(voxels * (4.5 * size + 0.1)) + wanted * int(voxels * size * 0.7)
+    disk = wanted * int(voxels * (5.3 * size + 0.1)) + wanted * int(voxels * size * 0.7)
     steps = sum(isinstance(o, schedule.Step) for o in schedule.schedule(phasing_problem.blocks(settings, grids.radial.q_max)))
     lines = (
         f"grid: {grids.radial.n_points} shells, {grids.angular.n_theta} x {grids.angular.n_phi} angles, amplitudes to order "
@@ -81,11 +84,15 @@ def plan(settings: Reconstruct, context: Context) -> Plan:
     return Plan(processes * each, disk, lines)
 
 
+def _is_unfinished(folder: Path, name: str) -> bool:
+    return (folder / "settings.yaml").exists() and (not (folder / name).exists() or any(folder.glob(CHECKPOINTS)))
+
+
 def _unfinished_run(context: Context, settings: Reconstruct) -> tuple[Path, int]:
-    """The newest run folder without data.h5, and its number."""
+    """The newest run folder without data.h5 or with checkpoints, and its number."""
     workspace, name = context.workspace, settings.IO.files.reconstructions.name
     runs = workspace.folder("results", run=0).parent.parent.glob("*/run_*")
-    unfinished = [folder for folder in runs if (folder / "settings.yaml").exists() and not (folder / name).exists()]
+    unfinished = [folder for folder in runs if _is_unfinished(folder, name)]
     if not unfinished:
         raise UsageError(
             f"--resume: no unfinished run of {settings.structure_name!r} in {workspace.folder('results', run=0).parent.parent}; leave --resume out"
@@ -104,14 +111,15 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     return {key: value for name, item in tree.items() for key, value in _flat(item, f"{prefix}.{name}" if prefix else name).items()}
 
 
-def _refuse_other_settings(folder: Path, settings: Reconstruct, context: Context, source: Path) -> None:
+def _refuse_other_settings(folder: Path, settings: Reconstruct, context: Context, source: Path, seed: int) -> None:
     """A run is continued only with what it was begun with."""
     stored = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
     before, now = _flat(_relevant(stored)), _flat(yaml.safe_load(provenance.as_yaml(_relevant(settings.tree()))))
     differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     block = stored.get("provenance", {})
-    if block.get("precision") != context.precision:
-        differing.append(f"precision ({block.get('precision')} then, {context.precision} now)")
+    for name, value in (("precision", context.precision), ("seed", seed)):
+        if block.get(name) != value:
+            differing.append(f"{name} ({block.get(name)} then, {value} now)")
     if provenance.sha256(source) not in block.get("inputs", {}).values():
         differing.append(f"the invariants in {source}")
     if differing:
@@ -128,14 +136,16 @@ def run(settings: Reconstruct, context: Context) -> Path:
     data = read_proj_data(source)
     if context.resume:
         folder, number = _unfinished_run(context, settings)
-        _refuse_other_settings(folder, settings, context, source)
     else:
         number = context.workspace.next_run("results")
         folder = context.workspace.folder("results", run=number)
     seed = number if settings.seed == "auto" else int(settings.seed)
+    if context.resume:
+        _refuse_other_settings(folder, settings, context, source, seed)
     problem = phasing_problem.problem(settings, data, seed, context.precision)
     wanted = number_wanted(settings, context.threads)
     with locked(folder):
+        remove_leftovers(folder)
         if not context.resume:
             provenance.write(folder, "settings.yaml", settings, context, inputs=[source], seed=seed)
         mark = fingerprint(provenance.as_yaml([_relevant(settings.tree()), seed, context.precision, provenance.sha256(source)]))
@@ -143,6 +153,9 @@ def run(settings: Reconstruct, context: Context) -> Path:
         failures = _phase(settings, context, problem, wanted, folder, mark)
         done = _ranked([n for n in range(wanted) if n not in failures], folder)
         _store(settings, context, problem, data, folder, mark, done, started)
+        if not any(report.died for report in failures.values()):
+            for left in folder.glob(CHECKPOINTS):
+                left.unlink()
         _warn_of(failures, wanted, context)
     return folder
 
@@ -163,7 +176,7 @@ def _announce(settings: Reconstruct, context: Context, problem: Problem, data: I
         context.say(f"  note: {line}")
 
 
-def _phase(settings: Reconstruct, context: Context, problem: Problem, wanted: int, folder: Path, mark: str) -> dict[int, str]:
+def _phase(settings: Reconstruct, context: Context, problem: Problem, wanted: int, folder: Path, mark: str) -> dict[int, Report]:
     steps = sum(isinstance(operation, schedule.Step) for operation in problem.operations)
     processes = processes_for(settings, wanted, context.threads, memory_each(problem.geometry, context.precision))
     shown = display(context.say, wanted, steps)
@@ -179,9 +192,16 @@ def _ranked(numbers: Sequence[int], folder: Path) -> list[int]:
     return sorted(errors, key=lambda number: (errors[number], number))
 
 
-def _warn_of(failures: dict[int, str], wanted: int, context: Context) -> None:
+def _warn_of(failures: dict[int, Report], wanted: int, context: Context) -> None:
     if failures:
-        context.say(f"  {wanted - len(failures)} of {wanted} reconstructions finished; failed: {', '.join(map(str, sorted(failures)))}")
+        context.say(f"  {wanted - len(failures)} of {wanted} reconstructions finished; failed: {_listed(failures)}")
+    died = [number for number, report in failures.items() if report.died]
+    if died:
+        context.say(f"  the same command with --resume continues {_listed(died)}")
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
 
 
 def _store(
@@ -211,8 +231,6 @@ def _store(
 
     write_data(folder / settings.IO.files.reconstructions.name, description, results())
     draw_run(settings, folder, problem, errors, done)
-    for left in folder.glob("checkpoint_*.h5"):
-        left.unlink()
     best = errors[done[0]]["main"][-1]
     context.say(f"  {len(done)} reconstructions in {duration(time.monotonic() - started)}; best last error {best:.3e} (number {done[0]})")
 

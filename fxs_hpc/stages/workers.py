@@ -1,10 +1,12 @@
 """Reconstructions over worker processes: as many at a time as cores and memory bear, each number in whichever process is free."""
 
 import multiprocessing
-import queue
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from multiprocessing.queues import Queue
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from fxs_hpc.errors import FxsError
@@ -12,8 +14,8 @@ from fxs_hpc.stages.phasing_problem import Problem
 from fxs_hpc.stages.phasing_worker import Report, reconstruct
 
 
-def _failed(number: int, message: str) -> Report:
-    return Report(number, 0, 1, "", 0, "", float("nan"), float("nan"), failure=message)
+def _failed(number: int, message: str, died: bool = False) -> Report:
+    return Report(number, 0, 1, "", 0, "", float("nan"), float("nan"), failure=message, died=died)
 
 
 def _one(problem: Problem, number: int, folder: Path, mark: str, report: Callable[[Report], None]) -> None:
@@ -23,26 +25,26 @@ def _one(problem: Problem, number: int, folder: Path, mark: str, report: Callabl
         report(_failed(number, str(error)))
 
 
-def _serve(problem: Problem, numbers: Queue, reports: Queue, folder: Path, mark: str) -> None:
-    """Body of a worker process: take numbers until there are none."""
-    with suppress(KeyboardInterrupt):
-        while (number := numbers.get()) is not None:
-            _one(problem, number, folder, mark, reports.put)
+def _serve(problem: Problem, channel: Connection, folder: Path, mark: str) -> None:
+    """Body of a worker process: take numbers until there are none, or nobody is there any more to report to."""
+    with suppress(KeyboardInterrupt, EOFError, ConnectionError):
+        while (number := channel.recv()) is not None:
+            _one(problem, number, folder, mark, channel.send)
 
 
 def run_all(
     problem: Problem, numbers: Sequence[int], processes: int, folder: Path, mark: str, show: Callable[[Report], None]
-) -> dict[int, str]:
-    """Run the reconstructions `numbers`; returns number -> message of those that failed.
+) -> dict[int, Report]:
+    """Run the reconstructions `numbers`; returns number -> report of those that failed.
 
     With one process everything happens in this one. A worker that dies takes only the reconstruction it was at with it; what that
     one had done is in its checkpoint.
     """
-    failures: dict[int, str] = {}
+    failures: dict[int, Report] = {}
 
     def take(report: Report) -> None:
         if report.failure:
-            failures[report.reconstruction] = report.failure
+            failures[report.reconstruction] = report
         show(report)
 
     if processes == 1:
@@ -53,31 +55,66 @@ def run_all(
     return failures
 
 
+@dataclass
+class _Worker:
+    """A process, the line to it that nobody else uses, and the reconstruction it is at (None: told to end)."""
+
+    process: BaseProcess
+    channel: Connection
+    number: int | None = None
+
+    def give(self, number: int | None) -> None:
+        self.number = number
+        # A worker that is gone is noticed at the end of its line.
+        with suppress(ConnectionError):
+            self.channel.send(number)
+
+    def how_it_died(self) -> str:
+        self.process.join()
+        code = self.process.exitcode or 0
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        memory = "; the system does that when memory runs out" if code == -signal.SIGKILL else ""
+        return f"its process died ({how}{memory}); --resume continues it"
+
+
+def _started(problem: Problem, folder: Path, mark: str) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(problem, there, folder, mark), daemon=True)
+    process.start()
+    there.close()
+    return _Worker(process, here)
+
+
 def _run_pool(
     problem: Problem, numbers: Sequence[int], processes: int, folder: Path, mark: str, take: Callable[[Report], None]
 ) -> None:
-    context = multiprocessing.get_context("spawn")
-    todo, reports = context.Queue(), context.Queue()
-    for number in [*numbers, *[None] * processes]:
-        todo.put(number)
-    workers = [context.Process(target=_serve, args=(problem, todo, reports, folder, mark), daemon=True) for _ in range(processes)]
-    for worker in workers:
-        worker.start()
-    open_numbers = set(numbers)
+    todo = iter(numbers)
+    workers = {worker.channel: worker for worker in (_started(problem, folder, mark) for _ in range(processes))}
+    everybody = list(workers.values())
     try:
-        while open_numbers:
-            try:
-                report = reports.get(timeout=1.0)
-            except queue.Empty:
-                if not any(worker.is_alive() for worker in workers):
-                    break
-                continue
-            take(report)
-            if report.finished or report.failure:
-                open_numbers.discard(report.reconstruction)
+        for worker in everybody:
+            worker.give(next(todo, None))
+        while workers:
+            for channel in wait(list(workers)):
+                if not _heard(workers[channel], todo, take):  # type: ignore[index]
+                    del workers[channel]  # type: ignore[arg-type]
     finally:
-        for worker in workers:
-            worker.join(timeout=2.0) if not open_numbers else worker.terminate()
-    codes = sorted({worker.exitcode for worker in workers if worker.exitcode})
-    for number in sorted(open_numbers):
-        take(_failed(number, f"its process died (exit status {', '.join(map(str, codes))}); --resume continues it"))
+        for worker in everybody:
+            worker.process.terminate()
+    for number in todo:
+        take(_failed(number, "no process was left for it; --resume does it", died=True))
+
+
+def _heard(worker: _Worker, todo: Iterator[int], take: Callable[[Report], None]) -> bool:
+    """Pass on one report of a worker and give it new work where it is done; returns whether there will be more."""
+    try:
+        report = worker.channel.recv()
+    except (EOFError, ConnectionError):
+        if worker.number is not None:
+            take(_failed(worker.number, worker.how_it_died(), died=True))
+        return False
+    take(report)
+    if report.finished or report.failure:
+        worker.give(next(todo, None))
+    return True
