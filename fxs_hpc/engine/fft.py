@@ -185,7 +185,7 @@ def fft(work: Any, length: int) -> None:
     raise TypeError("fft is compiled for a literal length: call it from a compiled function")
 
 
-@overload(fft, jit_options=COMPILE, prefer_literal=True)
+@overload(fft, jit_options=COMPILE, prefer_literal=True)  # type: ignore[arg-type]  # a TypedDict that numba keeps to itself
 def _fft(work, length):  # type: ignore[no-untyped-def]  # numba wants the same signature on both functions
     if not isinstance(length, types.IntegerLiteral):
         return None
