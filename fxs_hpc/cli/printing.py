@@ -1,6 +1,5 @@
 """What `fxs-hpc fxs` prints around the stages."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from fxs_hpc.config.commands import COMMANDS
 from fxs_hpc.config.settings import Loaded
 from fxs_hpc.stages.context import Plan
+from fxs_hpc.stages.cores import available_memory
 
 PICTURES = (".png", ".vts", ".vti", ".vtr")
 SHOWN_CHANGES = 8
@@ -34,7 +34,7 @@ def show_plan(plan: Plan, home: Path, cores: int) -> None:
     """Memory and disk that a stage needs beside what there is."""
     for line in plan.lines:
         click.echo(f"  {line}")
-    memory, disk = _free_memory(), shutil.disk_usage(_existing(home)).free
+    memory, disk = available_memory(), shutil.disk_usage(_existing(home)).free
     click.echo(f"  memory {_bytes(plan.memory)} (free {_bytes(memory)}), disk {_bytes(plan.disk)} (free {_bytes(disk)}), cores {cores}")
     for name, needed, free in (("memory", plan.memory, memory), ("disk", plan.disk, disk)):
         if needed > free:
@@ -65,10 +65,6 @@ def _short(value: Any) -> str:
         value = f"[{value[0]}]*{len(value)}"
     text = str(value)
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _free_memory() -> int:
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _existing(path: Path) -> Path:

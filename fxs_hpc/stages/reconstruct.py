@@ -1,6 +1,5 @@
 """reconstruct: invariants -> phased densities, many random starts side by side, checkpointed and resumable."""
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from fxs_hpc.fxs import schedule
 from fxs_hpc.fxs.invariants import InvariantData
 from fxs_hpc.stages import phasing_problem, provenance
 from fxs_hpc.stages.context import Context, Plan
+from fxs_hpc.stages.cores import available_memory
 from fxs_hpc.stages.phasing_output import draw_one, draw_run
 from fxs_hpc.stages.phasing_problem import Problem
 from fxs_hpc.stages.phasing_worker import Report, checkpoint_path, fingerprint, result
@@ -54,15 +54,11 @@ def memory_each(problem_grids: Any, precision: str) -> int:
     return 250_000_000 + size * parts * (6 * voxels + 3 * spectra + 4 * coefficients) + size * hankel + 8 * voxels + 5 * voxels
 
 
-def _available_memory() -> int:
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
 def processes_for(settings: Reconstruct, wanted: int, threads: int, each: int) -> int:
     """Processes that run at a time: as many as there are cores, reconstructions, and room in memory."""
     if not settings.multi_process.use:
         return 1
-    return max(1, min(wanted, threads, int(0.9 * _available_memory() / each)))
+    return max(1, min(wanted, threads, int(0.9 * available_memory() / each)))
 
 
 def plan(settings: Reconstruct, context: Context) -> Plan:
