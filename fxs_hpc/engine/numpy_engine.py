@@ -6,7 +6,6 @@ rho + IFT(A' - A), so no third Hankel pair is needed. Shells outside the support
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -53,6 +52,7 @@ class NumpyEngine:
         self._sums = np.zeros((2, self._stored))
         self._open_shells = np.ones(self._stored, self._dtype)
         self._plans: dict[tuple[str, int], list[Product]] = {}
+        self._shell_buffers: dict[int, tuple[NDArray, NDArray, NDArray]] = {}
         self._allocate_coefficients()
 
     def _field(self, parts: int) -> NDArray:
@@ -99,10 +99,6 @@ class NumpyEngine:
                 self._coefficients(self._parts, order, shells),
             )
         return self._shell_buffers[shells]
-
-    @cached_property
-    def _shell_buffers(self) -> dict[int, tuple[NDArray, NDArray, NDArray]]:
-        return {}
 
     def _to_amplitude(self, shells: int) -> list[Product]:
         key = ("forward", shells)
@@ -277,7 +273,7 @@ class NumpyEngine:
 
     def reciprocal_errors(self) -> dict[str, float]:
         """See `Engine.reciprocal_errors`."""
-        change = self._intensity_change - (0 if self._constraints.keep_unknown_orders else self._intensity)
+        change = self._intensity_change - (0 if self._constraints.keep_unknown_orders else self._intensity * self._open_shells)
         return self._procrustes.errors(self._intensity, change, self._geometry.radial.q_weights)
 
     def support_fraction(self) -> float:

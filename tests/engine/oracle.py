@@ -84,6 +84,7 @@ class Oracle:
             overlap = v.conj().T @ ((known * data.q**2)[:, None] * old[:, columns])
             left, _, right = np.linalg.svd(overlap, full_matrices=False)
             new[np.ix_(known, columns)] = (v @ left @ right)[known]
+        new[~self.open_shells] = old[~self.open_shells]
         return old, new
 
     def constrained(self, amplitude: NDArray) -> NDArray[np.complex128]:
@@ -94,7 +95,7 @@ class Oracle:
             goal = intensity + self.intensity_harmonics.synthesise(new - old).real
         else:
             goal = self.intensity_harmonics.synthesise(new).real
-        goal = np.where(self.open_shells[:, None, None], np.maximum(goal, 0), 0)
+        goal = np.where(self.open_shells[:, None, None], np.maximum(goal, 0), intensity)
         ratio = np.divide(goal, intensity, out=np.zeros_like(goal), where=intensity > 0)
         return amplitude * np.sqrt(np.minimum(ratio, 1e8))
 

@@ -122,6 +122,8 @@ def test_best_density_comes_back() -> None:
     engine.step(SEQUENCE[0])
     engine.remember()
     density, support = engine.density(), engine.support()
+    engine.band_limit()
+    assert not np.array_equal(engine.density(), density)
     for update in SEQUENCE:
         engine.step(update)
         engine.shrink_wrap(transfer(case), 0.2, True)
