@@ -18,6 +18,9 @@ from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 _SPHERE_MARGIN = 0.55
 """Radius of the particle about its centre in units of its largest distance, with a tenth to spare."""
 
+_SINGLE_RANGE = (1e-15, 1e16)
+"""Intensities whose products, summed over the shells, single precision can hold."""
+
 _FEEDBACK = frozenset({"support", "value_threshold", "limit_imag"})
 
 
@@ -269,6 +272,11 @@ def problem(settings: Reconstruct, data: InvariantData, seed: int, precision: Pr
     average = limits.reciprocal.spherical_average
     if average is None:
         average = 2 * np.sqrt(np.pi) * phasing_data.regrid(data.average_intensity, data.q, radial.q, "cubic")
+    if precision == "single" and not _SINGLE_RANGE[0] < np.abs(average).max() < _SINGLE_RANGE[1]:
+        raise DataError(
+            f"intensities of {np.abs(average).max():.1e} leave the range of single precision when they are squared; set precision = double in "
+            "config.ini, or bring the data to another unit"
+        )
     return Problem(
         geometry=grids,
         constraints=limits,
