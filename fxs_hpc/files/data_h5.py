@@ -11,7 +11,8 @@ reconstruction_results/<id>/real_density, last_real_density, initial_density : d
 .../support_mask, last_support_mask, initial_support : d bool
 .../error_dict/main, error_dict/real/<metric>, error_dict/reciprocal/<metric> : (n_steps,) f8
 .../final_error : smallest main error; .../fxs_unknowns/<order> (2l+1, 2l+1) c16, I_lm = sum_o V_l[:, o] U_l[o, m], m = -l..l
-.../last_deg2_invariant : (L+1, N, N) f8, B_l of the last density; .../loop_iterations, n_particles (n_steps, 1)
+    (the unit matrix for l = 0 and where V_l = 0)
+.../last_deg2_invariant : (L+1, N, N) f8, B_l of the last density, L the highest order used; .../loop_iterations, n_particles (n_steps, 1)
 stats/run_time : s
 
 Densities are compressed (they are zero outside the support); amplitudes are not (they do not shrink).
@@ -34,12 +35,13 @@ RESULTS = "reconstruction_results"
 
 @dataclass(frozen=True)
 class RunDescription:
-    """What all reconstructions of a run share; projection matrices by order, (N, n_l)."""
+    """What all reconstructions of a run share; projection matrices by order, (N, n_l), where there are any up to `max_order`."""
 
     radial: RadialGrid
     angular: AngularGrid
     wavelength: float
     projection_matrices: Mapping[int, NDArray[np.float64]]
+    max_order: int
     n_particles: float
     loop_iterations: int
     run_time: float
@@ -86,7 +88,7 @@ def _describe(file: h5py.File, run: RunDescription) -> None:
     file["configuration/xray_wavelength"] = float(run.wavelength)
     matrices = file.create_group("projection_matrices")
     matrices.attrs["type"] = "list"
-    for order in range(max(run.projection_matrices) + 1):
+    for order in range(run.max_order + 1):
         matrices[str(order)] = _widened(run.projection_matrices.get(order), order, run.radial.n_points)
     file["stats/run_time"] = float(run.run_time)
 
@@ -102,15 +104,24 @@ def _write(group: h5py.Group, found: Reconstruction, run: RunDescription) -> Non
     packed = {"chunks": (1, *found.real_density.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
     for name in ("real_density", "last_real_density", "last_cleaned_density", "initial_density", "support_mask", "last_support_mask", "initial_support"):
         group.create_dataset(name, data=getattr(found, name), **packed)
-    for name in ("reciprocal_density", "last_reciprocal_density", "last_deg2_invariant"):
+    for name in ("reciprocal_density", "last_reciprocal_density"):
         group[name] = getattr(found, name)
+    missing = run.max_order + 1 - len(found.last_deg2_invariant)
+    group["last_deg2_invariant"] = np.pad(found.last_deg2_invariant, ((0, missing), (0, 0), (0, 0)))
+    for space in ("real", "reciprocal"):
+        group.create_group(f"error_dict/{space}")
     for name, values in found.errors.items():
         group[f"error_dict/{name}"] = np.asarray(values, float)
     group["final_error"] = found.best_error
     group["loop_iterations"] = run.loop_iterations
     group["n_particles"] = np.full((len(found.errors["main"]), 1), run.n_particles)
-    for order, unknown in found.unknowns.items():
-        group[f"fxs_unknowns/{order}"] = complex_unknown(unknown)
+    for name in ("n_particles_fraction", "n_particles_gradients"):
+        group[name] = np.zeros(0)
+    unknowns = group.create_group("fxs_unknowns")
+    unknowns.attrs["type"] = "tuple"
+    for order in range(run.max_order + 1):
+        found_one = found.unknowns.get(order)
+        unknowns[str(order)] = np.eye(2 * order + 1, dtype=complex) if found_one is None else complex_unknown(found_one)
 
 
 def complex_unknown(unknown: NDArray[np.float64]) -> NDArray[np.complex128]:

@@ -211,6 +211,7 @@ def _store(
         angular=problem.geometry.angular,
         wavelength=data.wavelength,
         projection_matrices=problem.constraints.reciprocal.projection_matrices | _order_0(problem),
+        max_order=max(settings.projections.reciprocal.used_order_ids),
         n_particles=settings.projections.reciprocal.number_of_particles.initial,
         loop_iterations=sum(loops.loops[name].iterations for name in loops.order),
         run_time=time.monotonic() - started,
