@@ -15,12 +15,15 @@ All scratch is one flat array `work` of tiles (see `engine.fft`): 0-3 the FFT, 4
 so that each writes only at constant distances in `work`, or to one other array: otherwise they do not become vector instructions.
 """
 
+import zlib
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 
+from fxs_hpc.engine import fft as azimuthal_fft
 from fxs_hpc.engine.fft import COMPILE, LANES, fft, result_tile
 
 INSIDE_SUPPORT = 1
@@ -31,6 +34,9 @@ _LARGEST_GAIN = 1e4
 
 U = np.uint64
 """Type of the innermost indices: a signed index costs a test for negative values, which keeps loops scalar."""
+
+REVISION = zlib.crc32(Path(__file__).read_bytes()) ^ azimuthal_fft.REVISION
+"""As in `engine.fft`, for kernels that use the helpers of this file."""
 
 INLINE: dict[str, Any] = {**COMPILE, "forceinline": True}
 
@@ -91,11 +97,12 @@ def store_pair(work, real, r0, length, lanes, first, second):  # type: ignore[no
 @cache
 def analyse_density(length: int) -> Any:
     """Kernel(density, spectrum, work): values on the grid -> azimuthal spectra of even and odd part, component by component."""
-    tile = length * LANES
+    tile, revision = length * LANES, REVISION
     result = result_tile(length) * tile
 
     @numba.njit(cache=True, **COMPILE)
     def kernel(density, spectrum, work):  # type: ignore[no-untyped-def]
+        assert revision >= 0
         lanes = lane_count(work, length)
         half = density.dtype.type(0.5)
         for c in range(density.shape[0]):
@@ -117,12 +124,13 @@ def analyse_density(length: int) -> Any:
 @cache
 def synthesise_density(length: int) -> Any:
     """Kernel(spectrum, density, work): azimuthal spectra of even and odd part -> values at the points and their antipodes."""
-    tile = length * LANES
+    tile, revision = length * LANES, REVISION
     odd = result_tile(length) * tile
     even = odd + tile
 
     @numba.njit(cache=True, **COMPILE)
     def kernel(spectrum, density, work):  # type: ignore[no-untyped-def]
+        assert revision >= 0
         lanes = lane_count(work, length)
         for c in range(spectrum.shape[0]):
             for j in range(spectrum.shape[2]):
@@ -147,13 +155,14 @@ def intensity(length: int, complex_density: bool) -> Any:
     F = (A1 - B2) + i (B1 + A2) at the point, (A1 + B2) + i (A2 - B1) at the antipode, so that the intensity has the odd part
     2 (A2 B1 - A1 B2); intensity_spectrum[2, theta, m, 2, q].
     """
-    tile = length * LANES
+    tile, revision = length * LANES, REVISION
     result = result_tile(length) * tile
     a, b, u, v = result + tile, result, 4 * tile, 5 * tile
     rows = 1 if complex_density else 2
 
     @numba.njit(cache=True, **COMPILE)
     def kernel(spectrum, amplitude, intensity_spectrum, work):  # type: ignore[no-untyped-def]
+        assert revision >= 0
         lanes = lane_count(work, length)
         for j in range(0, spectrum.shape[2], rows):
             for r0 in range(0, spectrum.shape[5], LANES):
@@ -211,7 +220,7 @@ def modulus(length: int, complex_density: bool) -> Any:
     I' = max(0, keep[q] I + change) with `change` the spectra of the intensity's change; spectrum receives those of
     (sqrt(I'/I) - carry) F. carry = 1 gives the change of the amplitude, carry = 0 the projected amplitude itself.
     """
-    tile = length * LANES
+    tile, revision = length * LANES, REVISION
     result = result_tile(length) * tile
     u, v, kept = 4 * tile, 5 * tile, U(6 * tile)
     rows = 1 if complex_density else 2
@@ -219,6 +228,7 @@ def modulus(length: int, complex_density: bool) -> Any:
 
     @numba.njit(cache=True, **COMPILE)
     def kernel(change, amplitude, keep, carry_, spectrum, work):  # type: ignore[no-untyped-def]
+        assert revision >= 0
         lanes = lane_count(work, length)
         real = amplitude.dtype.type
         carry, bound, half = real(carry_), real(bound_), real(0.5)

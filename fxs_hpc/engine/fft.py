@@ -11,7 +11,9 @@ function that holds the length as a closure constant.
 """
 
 import math
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -24,6 +26,9 @@ LANES = 16
 
 COMPILE: dict[str, Any] = {"fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy", "nogil": True}
 """Options of every compiled kernel; infinities keep their meaning (bounds of the density may be infinite)."""
+
+REVISION = zlib.crc32(Path(__file__).read_bytes())
+"""Kernels that use `fft` close over this number, so that compiled code kept on disk is not used after a change of this file."""
 
 Stage = Callable[..., Any]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numba
 
-from fxs_hpc.engine.azimuth import INLINE, INSIDE_INITIAL_SUPPORT, INSIDE_SUPPORT, U, lane_count, load_pair
+from fxs_hpc.engine.azimuth import INLINE, INSIDE_INITIAL_SUPPORT, INSIDE_SUPPORT, REVISION, U, lane_count, load_pair
 from fxs_hpc.engine.fft import COMPILE, LANES, fft, result_tile
 
 
@@ -37,13 +37,14 @@ def real_update(length: int, raar: bool) -> Any:
     beta (P(2 rho' - old) + old) + (1 - 2 beta) rho'. sums[0], sums[1] (r) receive the angular integrals over the initial support of
     |rho' - P rho'|^2 and |rho'|^2.
     """
-    tile = length * LANES
+    tile, revision = length * LANES, REVISION
     odd = result_tile(length) * tile
     even = odd + tile
     missed, total, scale, old_n, old_s, bits_n, bits_s = (U(6 * tile + row * LANES) for row in range(7))
 
     @numba.njit(cache=True, **COMPILE)
     def kernel(change, old, new, mask, carry, bounds, beta, by_support, by_value, theta_weights, sums, work):  # type: ignore[no-untyped-def]
+        assert revision >= 0
         lanes = lane_count(work, length)
         lower, upper = bounds[0], bounds[1]
         sums[:] = 0
@@ -117,12 +118,13 @@ def complex_update(length: int, raar: bool) -> Any:
     bounds (lower, upper, largest_imag): an imaginary part of at least largest_imag is set to 0. counted: flags of
     (support, value, imaginary part) in place of by_support, by_value.
     """
-    tile = length * LANES
+    tile, revision = length * LANES, REVISION
     odd = result_tile(length) * tile
     even, even_re, odd_re = odd + tile, 4 * tile, 5 * tile
 
     @numba.njit(cache=True, **COMPILE)
     def kernel(change, old, new, mask, carry, bounds, beta, counted, theta_weights, sums, work):  # type: ignore[no-untyped-def]
+        assert revision >= 0
         lanes = lane_count(work, length)
         sums[:] = 0
         for j in range(change.shape[2]):
