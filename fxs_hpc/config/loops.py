@@ -125,7 +125,7 @@ def _respelled_methods(loop: Mapping[str, Any]) -> dict[str, Any]:
 class L2Inside(Section):
     """Where the real-space error is taken."""
 
-    inside_initial_support: bool = setting(True, "inside the initial support only")
+    inside_initial_support: bool = setting(True, "inside the initial support only", only=(True,), instead="the error is always taken there")
 
 
 class RankedInvariant(Section):

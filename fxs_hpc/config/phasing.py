@@ -110,7 +110,12 @@ class Support(Section):
 class RealProjections(Section):
     """Constraints on the density."""
 
-    apply: tuple[RealProjection, ...] = setting(("support", "value_threshold", "assert_real"), "constraints, applied in this order")
+    apply: tuple[RealProjection, ...] = setting(
+        ("support", "value_threshold", "assert_real"),
+        "constraints, applied in this order",
+        only=("support", "value_threshold", "limit_imag", "assert_real"),
+        instead="average_center is not available yet; remove it",
+    )
     support: Support = section(Support)
     value_threshold: ValueThreshold = section(ValueThreshold)
     limit_imag: LimitImag = section(LimitImag)
@@ -155,7 +160,9 @@ class ManualMask(Section):
 
     type: Literal["region", "order_dependent_line"] = setting("region", "one region for all orders, or a line in the (order, q) plane")
     region: tuple[NotNegative, NotNegative | No] = setting((0.0, False), "[lowest, highest] q; False = no limit", "1/A")
-    order_dependent_line: tuple[QPoint, QPoint] = setting(((4.0, 0.004), (70.0, 0.34)), "two (order, q) points of the upper limit", "1/A")
+    order_dependent_line: tuple[QPoint, QPoint] = setting(
+        ((4.0, 0.004), (70.0, 0.34)), "two (order, q) points of a line; below it an order is not imposed", "1/A"
+    )
 
 
 class QMask(Section):

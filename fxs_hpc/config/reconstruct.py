@@ -86,7 +86,9 @@ class DensityGuess(Section):
 class OutputModifiers(Section):
     """What is done to the densities before they are stored."""
 
-    shift_to_center: bool = setting(False, "shift the centre of mass to the origin")
+    shift_to_center: bool = setting(
+        False, "shift the centre of mass to the origin", only=(False,), instead="average centres the densities"
+    )
     fix_orientation: bool = setting(True, "2D: rotate by the remaining discrete rotation")
 
 
@@ -134,7 +136,10 @@ class ReconstructionOptions(Options):
     plot_first_used_invariants: bool = setting(True, "first_Bl.png")
     plot_reconstructed_deg2_invariants: Selection = setting(slice(0, 3), "the ranks that get <id>_out_Bl.png")
     plot_invariant_error: No | tuple[Index, ...] = setting(
-        False, "orders whose error is plotted over the steps; needs deg2_invariant_l2_diff"
+        False,
+        "orders whose error is plotted over the steps; needs deg2_invariant_l2_diff",
+        only=(False,),
+        instead="error_metrics.png shows deg2_invariant_l2_diff, the mean over the orders",
     )
 
 

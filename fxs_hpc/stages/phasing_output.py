@@ -1,5 +1,6 @@
 """Pictures and VTK files of a phasing run."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -46,6 +47,11 @@ def _shells(problem: Problem) -> int:
     return int(np.searchsorted(problem.geometry.radial.r, radius)) + 1
 
 
+def _vtk_path(workspace: Workspace, key: str, folder: Path, name: str) -> Path:
+    """The file as IO names it, seen from `folder`: a resumed run may have been begun on another day."""
+    return folder / os.path.relpath(workspace.file(key, run=0, reconstruction=name), workspace.folder("results", run=0))
+
+
 def _write_vtk(workspace: Workspace, folder: Path, problem: Problem, name: str, found: Reconstruction) -> None:
     radial, angular, cut = problem.geometry.radial, problem.geometry.angular, _shells(problem)
     densities = {
@@ -61,9 +67,8 @@ def _write_vtk(workspace: Workspace, folder: Path, problem: Problem, name: str, 
         "best_intensity": np.abs(found.reciprocal_density) ** 2,
         "last_intensity": np.abs(found.last_reciprocal_density) ** 2,
     }
-    target = folder / "vtk"
-    write_vts(target / f"real_{name}.vts", radial.r[:cut], angular.theta, angular.phi, {k: v[:cut] for k, v in densities.items()})
-    write_vts(target / f"reciprocal_{name}.vts", radial.q, angular.theta, angular.phi, intensities)
+    write_vts(_vtk_path(workspace, "real_vtk", folder, name), radial.r[:cut], angular.theta, angular.phi, {k: v[:cut] for k, v in densities.items()})
+    write_vts(_vtk_path(workspace, "reciprocal_vtk", folder, name), radial.q, angular.theta, angular.phi, intensities)
 
 
 def _draw_sections(path: Path, problem: Problem, number: int, found: Reconstruction) -> None:

@@ -131,8 +131,6 @@ def warnings(settings: Reconstruct, data: InvariantData, grids: Geometry) -> lis
 def constraints(settings: Reconstruct, data: InvariantData, grids: Geometry) -> Constraints:
     """Constraints of the loop, from the settings and the data."""
     real, reciprocal, radial = settings.projections.real.projections, settings.projections.reciprocal, grids.radial
-    if "average_center" in real.apply:
-        raise SettingsError("projections.real.projections.apply: average_center is not available yet; remove it")
     lower, upper = (-np.inf, np.inf)
     if "value_threshold" in real.apply:
         low, high = real.value_threshold.threshold
@@ -155,9 +153,6 @@ def constraints(settings: Reconstruct, data: InvariantData, grids: Geometry) -> 
     )
     known = [_known(settings, data, order, radial.q) for order in range(max(reciprocal.used_order_ids) + 1)]
     reference = settings.preset == "reference"
-    inside = settings.main_loop.error.methods.real.l2_projection_diff.inside_initial_support
-    if not inside:
-        raise SettingsError("main_loop.error.methods.real.l2_projection_diff.inside_initial_support: False is not available yet; use True")
     if not grids.complex_density:
         options = replace(options, orders=tuple(order for order in options.orders if order % 2 == 0))
     return Constraints(
