@@ -150,7 +150,8 @@ def main() -> None:
             )
             share = 1e3 * work / rates[precision] / hio
             print(
-                f"{n:4d} {order:4d}  {grid.n_theta:3d}x{grid.n_phi:3d}   {precision:7s}  {hio:7.1f} {er:6.1f}  {full:14.1f}  {work:5.2f}  {share:6.0%}",
+                f"{n:4d} {order:4d}  {grid.n_theta:3d}x{grid.n_phi:3d}   {precision:7s}  {hio:7.1f} {er:6.1f}  {full:14.1f}  {work:5.2f}"
+                f"  {share:6.0%}",
                 flush=True,
             )
             if chosen.parts:

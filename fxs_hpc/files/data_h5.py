@@ -102,7 +102,8 @@ def _widened(matrix: NDArray | None, order: int, n_points: int) -> NDArray[np.fl
 
 def _write(group: h5py.Group, found: Reconstruction, run: RunDescription) -> None:
     packed = {"chunks": (1, *found.real_density.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
-    for name in ("real_density", "last_real_density", "last_cleaned_density", "initial_density", "support_mask", "last_support_mask", "initial_support"):
+    densities = ("real_density", "last_real_density", "last_cleaned_density", "initial_density")
+    for name in (*densities, "support_mask", "last_support_mask", "initial_support"):
         group.create_dataset(name, data=getattr(found, name), **packed)
     for name in ("reciprocal_density", "last_reciprocal_density"):
         group[name] = getattr(found, name)

@@ -115,8 +115,8 @@ def _step(engine: Engine, operation: Step, rules: Rules, progress: Progress) -> 
     error = float(_COMBINE[rules.combine]([found[name] for name in rules.main]))
     if not math.isfinite(error):
         raise NumericalError(
-            f"phasing broke down in block {operation.block!r}, step {progress.steps + 1}: the error is {error}. The support is empty or the "
-            "density vanished; lower the shrink-wrap threshold or check the invariants"
+            f"phasing broke down in block {operation.block!r}, step {progress.steps + 1}: the error is {error}. The support is empty or "
+            "the density vanished; lower the shrink-wrap threshold or check the invariants"
         )
     progress.errors["main"].append(error)
     for name in rules.metrics:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.stages.workspace import Workspace
@@ -35,7 +36,7 @@ class Context:
     workspace: Workspace
     config: RunConfig
     threads: int
-    precision: str
+    precision: Literal["single", "double"]
     resume: bool
     source: Path
     say: Callable[[str], None]

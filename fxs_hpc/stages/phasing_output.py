@@ -67,7 +67,8 @@ def _write_vtk(workspace: Workspace, folder: Path, problem: Problem, name: str, 
         "best_intensity": np.abs(found.reciprocal_density) ** 2,
         "last_intensity": np.abs(found.last_reciprocal_density) ** 2,
     }
-    write_vts(_vtk_path(workspace, "real_vtk", folder, name), radial.r[:cut], angular.theta, angular.phi, {k: v[:cut] for k, v in densities.items()})
+    inner = {label: values[:cut] for label, values in densities.items()}
+    write_vts(_vtk_path(workspace, "real_vtk", folder, name), radial.r[:cut], angular.theta, angular.phi, inner)
     write_vts(_vtk_path(workspace, "reciprocal_vtk", folder, name), radial.q, angular.theta, angular.phi, intensities)
 
 

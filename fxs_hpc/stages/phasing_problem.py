@@ -1,28 +1,21 @@
 """From the settings of `reconstruct` and its input data to a phasing problem: plain values that a worker process needs."""
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.config.loops import SubLoop
-from fxs_hpc.config.ramps import ExponentialRamp, LinearRamp
 from fxs_hpc.config.reconstruct import Reconstruct
 from fxs_hpc.engine.interface import Constraints, Geometry, Precision
 from fxs_hpc.errors import DataError, SettingsError
 from fxs_hpc.fxs import density_guess, phasing, phasing_data, schedule
 from fxs_hpc.fxs.invariants import InvariantData
-from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
-
-_SPHERE_MARGIN = 0.55
-"""Radius of the particle about its centre in units of its largest distance, with a tenth to spare."""
+from fxs_hpc.harmonics.grids import RadialGrid
+from fxs_hpc.stages.phasing_grids import geometry
+from fxs_hpc.stages.phasing_schedule import blocks, rules
 
 _SINGLE_RANGE = (1e-15, 1e16)
 """Intensities whose products, summed over the shells, single precision can hold."""
-
-_FEEDBACK = frozenset({"support", "value_threshold", "limit_imag"})
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -51,81 +44,6 @@ class Problem:
         """Starting density of one reconstruction, before it is band limited."""
         factor = density_guess.random_factor(self.guess.shape, self.signal_to_noise, self.seed, reconstruction)
         return density_guess.scaled(self.guess * factor, self.geometry.radial, self.geometry.angular, self.total)
-
-
-def radial_grid(settings: Reconstruct, data: InvariantData) -> RadialGrid:
-    """Shells of the reconstruction."""
-    grid, fourier = settings.grid, settings.fourier_transform
-    n_points = len(data.q) if grid.n_radial_points == "data" else grid.n_radial_points
-    return RadialGrid(n_points, grid.max_q or float(data.q[-1]), fourier.reciprocity_coefficient, fourier.type)
-
-
-def amplitude_order(settings: Reconstruct, data: InvariantData, q_max: float) -> int:
-    """Angular band limit of the amplitudes: what q_max times the particle's radius asks for, and 6 more.
-
-    The radius is grid.amplitude_radius, or estimated from the data: 0.55 of the largest distance seen in <I>(q), at most
-    particle_radius.
-    """
-    grid = settings.grid
-    if grid.amplitude_order != "auto":
-        return int(grid.amplitude_order)
-    radius = grid.amplitude_radius
-    if not radius:
-        radius = min(settings.particle_radius, _SPHERE_MARGIN * phasing_data.largest_distance(data.q, data.average_intensity))
-    return max(grid.max_order, math.ceil(q_max * radius) + 6)
-
-
-def geometry(settings: Reconstruct, data: InvariantData) -> Geometry:
-    """Grids of the reconstruction.
-
-    Raises
-    ------
-    SettingsError
-        The grid does not hold the particle, or does not carry its orders.
-    """
-    if settings.dimensions != 3:
-        raise SettingsError(f"dimensions: {settings.dimensions} is not available yet in reconstruct; use dimensions: 3")
-    if data.dimensions != settings.dimensions:
-        raise DataError(f"the invariants are {data.dimensions}D, the settings say dimensions: {settings.dimensions}")
-    radial = radial_grid(settings, data)
-    if radial.r_max < settings.particle_radius:
-        raise SettingsError(
-            f"particle_radius: {settings.particle_radius:g} A does not fit the grid, whose radius is x N / q_max = {radial.r_max:.4g} A; raise "
-            "grid.n_radial_points or fourier_transform.reciprocity_coefficient, or lower grid.max_q"
-        )
-    order, grid = amplitude_order(settings, data, radial.q_max), settings.grid
-    used = max(settings.projections.reciprocal.used_order_ids)
-    chosen = AngularGrid.shtns(order) if grid.angular_grid == "shtns" else AngularGrid.alias_free(order, used)
-    angular = AngularGrid(grid.n_theta or chosen.n_theta, grid.n_phi or chosen.n_phi)
-    if angular.n_theta % 4 or angular.n_phi % 2 or angular.n_theta <= order or angular.n_phi < 2 * order + 2:
-        raise SettingsError(
-            f"grid: n_theta x n_phi = {angular.n_theta} x {angular.n_phi} cannot carry amplitudes of order {order}; n_theta must be a "
-            f"multiple of 4 and at least {order + 1}, n_phi even and at least {2 * order + 2}; 0 has them chosen"
-        )
-    real = "assert_real" in settings.projections.real.projections.apply or settings.projections.reciprocal.odd_orders_to_0
-    return Geometry(radial, angular, order, complex_density=not real)
-
-
-def warnings(settings: Reconstruct, data: InvariantData, grids: Geometry) -> list[str]:
-    """What a user should know before the run."""
-    lines = []
-    angular, order = grids.angular, grids.amplitude_order
-    used = max(settings.projections.reciprocal.used_order_ids)
-    needed = AngularGrid.alias_free(order, used)
-    radius = settings.grid.amplitude_radius or _SPHERE_MARGIN * phasing_data.largest_distance(data.q, data.average_intensity)
-    if order < math.floor(grids.radial.q_max * min(radius, settings.particle_radius)):
-        lines.append(
-            f"amplitudes are cut at order {order}, but q_max times the particle's radius is {grids.radial.q_max * radius:.0f}: detail at high q is lost"
-        )
-    aliased = angular.n_theta < needed.n_theta or angular.n_phi < 2 * order + used + 1
-    if settings.projections.reciprocal.keep_unknown_orders and aliased:
-        lines.append(
-            f"keep_unknown_orders on an aliased grid ({angular.n_theta} x {angular.n_phi}; alias-free: {needed.n_theta} x {needed.n_phi}) is "
-            "worse than not keeping them"
-        )
-    if not grids.complex_density and "assert_real" not in settings.projections.real.projections.apply:
-        lines.append("odd orders of the intensity are 0 and the start is real, so the density stays real: the imaginary part is not carried")
-    return lines
 
 
 def constraints(settings: Reconstruct, data: InvariantData, grids: Geometry) -> Constraints:
@@ -184,77 +102,6 @@ def _known(settings: Reconstruct, data: InvariantData, order: int, q: NDArray[np
         return phasing_data.above_line(order, q, mask.manual.order_dependent_line)
     low, high = mask.manual.region
     return (q >= low) & (q <= (np.inf if high is False else high))
-
-
-def _exponential(ramp: ExponentialRamp) -> schedule.Ramp:
-    if ramp.constant:
-        return lambda step: ramp.start
-    return schedule.exponential_ramp(ramp.start, float(ramp.stop), float(ramp.exponent), float(ramp.stop_argument))
-
-
-def _linear(ramp: LinearRamp, own_default: float) -> schedule.Ramp:
-    start = own_default if ramp.start is False else ramp.start
-    if ramp.constant:
-        return lambda call: start
-    stop = own_default if ramp.stop is False else ramp.stop
-    slope = ramp.slope or (stop - start) / float(ramp.stop_argument)
-    return schedule.linear_ramp(start, stop, float(slope))
-
-
-def _method(name: str, loop: SubLoop, where: str) -> schedule.Method:
-    settings, base = loop.methods[name], name.removesuffix("_ft_stab")
-    if base not in ("HIO", "ER", "RAAR", "SW"):
-        raise SettingsError(f"{where}.methods.{name} is not available yet; use HIO, ER, RAAR and SW")
-    if not isinstance(settings.ft_stab, bool):
-        raise SettingsError(f"{where}.methods.{name}.ft_stab: {settings.ft_stab!r} is not available yet; use True or False")
-    return schedule.Method(base, settings.iterations, settings.ft_stab or name.endswith("_ft_stab"))
-
-
-def blocks(settings: Reconstruct, q_max: float) -> list[schedule.Block]:
-    """The sub loops of the settings as blocks of the schedule."""
-    real, loops = settings.projections.real, settings.main_loop.sub_loops
-    considered = real.HIO.considered_projections
-    feedback = _FEEDBACK if "all" in considered else frozenset(considered)
-    found = []
-    for number, name in enumerate(loops.order):
-        loop = loops.loops[name]
-
-        def of(values: tuple, number: int = number) -> ExponentialRamp | LinearRamp:
-            return values[min(number, len(values) - 1)]
-
-        resolutions = settings.main_loop.resolution_schedule
-        found.append(
-            schedule.Block(
-                name,
-                [_method(method, loop, f"main_loop.sub_loops.{name}") for method in loop.order],
-                loop.iterations,
-                _exponential(of(real.HIO.beta)),
-                _exponential(of(real.RAAR.beta)),
-                _linear(of(real.shrink_wrap.sigmas), np.pi / q_max),
-                _linear(of(real.shrink_wrap.thresholds), 0.0),
-                feedback,
-                loop.best_density_not_in_first_n_iterations,
-                of(resolutions) if resolutions else (),
-            )
-        )
-    return found
-
-
-def rules(settings: Reconstruct, q: NDArray[np.float64]) -> phasing.Rules:
-    """Errors and support rules of the loop."""
-    methods = settings.main_loop.error.methods
-    enforce = settings.projections.real.projections.support.enforce_initial_support
-    above = enforce.if_error_bigger_than if enforce.if_error_bigger_than is not False else -np.inf
-    names = {space: getattr(methods, space).calculate for space in ("real", "reciprocal")}
-    main = {space: getattr(methods.main.metrics, space) for space in ("real", "reciprocal")}
-    return phasing.Rules(
-        q=q,
-        blur=phasing.flat_top if settings.projections.real.shrink_wrap.kernel == "flat_top" else phasing.gaussian,
-        enforce_above=above if enforce.apply else np.inf,
-        metrics=tuple(f"{space}/{name}" for space in names for name in names[space]),
-        main=tuple(f"{space}/{name}" for space in main for name in main[space]),
-        combine=methods.main.type,
-    )
 
 
 def problem(settings: Reconstruct, data: InvariantData, seed: int, precision: Precision) -> Problem:

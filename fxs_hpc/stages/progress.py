@@ -71,8 +71,9 @@ class Bars:
         elif report.finished:
             tqdm.write(f"  P{number}: error {report.error:.3e}, best {report.best_error:.3e}")
         else:
-            self._bar(report).set_postfix_str(f"{report.block} Loop:{report.iteration} {report.method} error {report.error:.2e}", refresh=False)
-            self._bar(report).update(report.steps - self._bar(report).n)
+            bar = self._bar(report)
+            bar.set_postfix_str(f"{report.block} Loop:{report.iteration} {report.method} error {report.error:.2e}", refresh=False)
+            bar.update(report.steps - bar.n)
         self._all.update(report.steps - self._steps.get(number, 0))
         self._steps[number] = report.steps
         if (report.finished or report.failure) and number in self._bars:
@@ -84,7 +85,12 @@ class Bars:
         if report.reconstruction not in self._bars:
             position = self._free.pop() if self._free else len(self._bars) + 1
             self._bars[report.reconstruction] = tqdm(
-                total=report.steps_total, initial=report.steps, desc=f"  P{report.reconstruction}", unit="step", position=position, leave=False
+                total=report.steps_total,
+                initial=report.steps,
+                desc=f"  P{report.reconstruction}",
+                unit="step",
+                position=position,
+                leave=False,
             )
         return self._bars[report.reconstruction]
 

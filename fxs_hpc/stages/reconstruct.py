@@ -19,7 +19,7 @@ from fxs_hpc.files.lock import locked
 from fxs_hpc.files.proj_data import read_proj_data
 from fxs_hpc.fxs import schedule
 from fxs_hpc.fxs.invariants import InvariantData
-from fxs_hpc.stages import phasing_problem, provenance
+from fxs_hpc.stages import phasing_grids, phasing_problem, phasing_schedule, provenance
 from fxs_hpc.stages.context import Context, Plan
 from fxs_hpc.stages.cores import available_memory
 from fxs_hpc.stages.phasing_output import draw_one, draw_run
@@ -64,14 +64,14 @@ def processes_for(settings: Reconstruct, wanted: int, threads: int, each: int) -
 def plan(settings: Reconstruct, context: Context) -> Plan:
     """Memory and disk that `run` needs, in bytes."""
     data = read_proj_data(context.workspace.find("invariants"))
-    grids = phasing_problem.geometry(settings, data)
+    grids = phasing_grids.geometry(settings, data)
     wanted = number_wanted(settings, context.threads)
     each = memory_each(grids, context.precision)
     processes = processes_for(settings, wanted, context.threads, each)
     voxels = grids.radial.n_points * grids.angular.n_theta * grids.angular.n_phi
     size = 4 if context.precision == "single" else 8
     disk = wanted * int(voxels * (5.3 * size + 0.1)) + wanted * int(voxels * size * 0.7)
-    steps = sum(isinstance(o, schedule.Step) for o in schedule.schedule(phasing_problem.blocks(settings, grids.radial.q_max)))
+    steps = sum(isinstance(o, schedule.Step) for o in schedule.schedule(phasing_schedule.blocks(settings, grids.radial.q_max)))
     lines = (
         f"grid: {grids.radial.n_points} shells, {grids.angular.n_theta} x {grids.angular.n_phi} angles, amplitudes to order "
         f"{grids.amplitude_order}, {'complex' if grids.complex_density else 'real'} density",
@@ -91,7 +91,8 @@ def _unfinished_run(context: Context, settings: Reconstruct) -> tuple[Path, int]
     unfinished = [folder for folder in runs if _is_unfinished(folder, name)]
     if not unfinished:
         raise UsageError(
-            f"--resume: no unfinished run of {settings.structure_name!r} in {workspace.folder('results', run=0).parent.parent}; leave --resume out"
+            f"--resume: no unfinished run of {settings.structure_name!r} in {workspace.folder('results', run=0).parent.parent}; "
+            "leave --resume out"
         )
     folder = max(unfinished, key=lambda path: (path / "settings.yaml").stat().st_mtime)
     return folder, int(folder.name.removeprefix("run_"))
@@ -160,15 +161,15 @@ def _announce(settings: Reconstruct, context: Context, problem: Problem, data: I
     grids = problem.geometry
     processes = processes_for(settings, wanted, context.threads, memory_each(grids, context.precision))
     context.say("  Loops:")
-    for block in phasing_problem.blocks(settings, grids.radial.q_max):
+    for block in phasing_schedule.blocks(settings, grids.radial.q_max):
         context.say(f"    {block.describe()}")
     context.say(
-        f"  grid {grids.radial.n_points} x {grids.angular.n_theta} x {grids.angular.n_phi}, amplitudes to order {grids.amplitude_order}, orders "
-        f"{min(settings.projections.reciprocal.used_order_ids)}..{max(settings.projections.reciprocal.used_order_ids)} of the data, "
+        f"  grid {grids.radial.n_points} x {grids.angular.n_theta} x {grids.angular.n_phi}, amplitudes to order {grids.amplitude_order}, "
+        f"orders {min(settings.projections.reciprocal.used_order_ids)}..{max(settings.projections.reciprocal.used_order_ids)} of the data, "
         f"{context.precision} precision, seed {problem.seed}"
     )
     context.say(f"  {wanted} reconstructions, {processes} at a time, one core (and one BLAS thread) each, on the CPU")
-    for line in phasing_problem.warnings(settings, data, grids):
+    for line in phasing_grids.warnings(settings, data, grids):
         context.say(f"  note: {line}")
 
 
@@ -210,7 +211,7 @@ def _store(
         radial=problem.geometry.radial,
         angular=problem.geometry.angular,
         wavelength=data.wavelength,
-        projection_matrices=problem.constraints.reciprocal.projection_matrices | _order_0(problem),
+        projection_matrices={**problem.constraints.reciprocal.projection_matrices, **_order_0(problem)},
         max_order=max(settings.projections.reciprocal.used_order_ids),
         n_particles=settings.projections.reciprocal.number_of_particles.initial,
         loop_iterations=sum(loops.loops[name].iterations for name in loops.order),
@@ -222,7 +223,7 @@ def _store(
         engine = NumpyEngine(problem.geometry, problem.constraints, problem.precision)
         for rank, number in enumerate(done):
             found = result(engine, problem, number, folder, mark)
-            errors[number] = dict(found.errors)
+            errors[number] = {name: list(series) for name, series in found.errors.items()}
             draw_one(settings, context.workspace, folder, problem, number, found, rank, len(done))
             yield number, found
 
