@@ -93,18 +93,19 @@ def reciprocal_constraint(
             f"used_order_ids asks for order {max(options.orders)}, the invariants end at {data.max_order}; extract with a larger "
             "max_order or use fewer orders"
         )
-    average = regrid(data.average_intensity, data.q, q, options.interpolation)
-    if not np.isfinite(average).all():
+    if not np.isfinite(data.average_intensity).all():
         raise DataError("the average intensity of the invariants holds NaN; extract with a mask that covers what was not measured")
+    average = regrid(data.average_intensity, data.q, q, options.interpolation)
     in_data = (q >= data.q[0]) & (q <= data.q[-1])
     matrices: dict[int, NDArray[np.float64]] = {}
     for order in sorted(set(options.orders) - {0}):
         if order % 2 and options.odd_orders_to_0:
             matrices[order] = np.zeros((len(q), 0))
             continue
-        v = regrid(np.asarray(data.projection_matrices[order]), data.q, q, options.interpolation)
-        if not np.isfinite(v).all():
+        given = np.asarray(data.projection_matrices[order])
+        if not np.isfinite(given).all():
             raise DataError(f"the projection matrix of order {order} holds NaN; extract with a mask that covers what was not measured")
+        v = regrid(given, data.q, q, options.interpolation)
         matrices[order] = options.scale * real_factor(v, options.rank_tolerance)
     order_0 = None
     if 0 in options.orders:
@@ -120,10 +121,13 @@ def largest_distance(q: NDArray[np.float64], average_intensity: NDArray[np.float
     """Largest distance within the particle (A): where the pair distance distribution falls below `share` of its maximum.
 
     P(r) = r^2 int <I>(q) sin(qr)/(qr) q^2 dq (Glatter and Kratky, Small Angle X-ray Scattering, 1982), with a Hann window in q
-    against ripples from the cut at q_max.
+    against ripples from the cut at q_max. The integral is taken from 0 on a finer grid, through <I>(-q) = <I>(q): what is left out below
+    the first q and the error of a coarse sum would grow as r^2.
     """
     r = np.arange(1.0, np.pi / np.diff(q).mean(), np.pi / q[-1] / 5)
-    window = np.cos(np.pi * q / (2 * q[-1])) ** 2
-    correlation = np.sinc(np.outer(r, q) / np.pi) @ (average_intensity * window * q**2 * np.gradient(q))
+    fine = (np.arange(8 * len(q)) + 0.5) * q[-1] / (8 * len(q))
+    both_sides = make_interp_spline(np.append(-q[::-1], q), np.append(average_intensity[::-1], average_intensity), k=3)
+    window = np.cos(np.pi * fine / (2 * q[-1])) ** 2
+    correlation = np.sinc(np.outer(r, fine) / np.pi) @ (both_sides(fine) * window * fine**2)
     distribution = r**2 * correlation
     return float(r[np.flatnonzero(distribution > share * distribution.max())[-1]])
