@@ -73,7 +73,8 @@ def warnings(settings: Reconstruct, data: InvariantData, grids: Geometry) -> lis
     used = max(settings.projections.reciprocal.used_order_ids)
     needed = AngularGrid.alias_free(order, used)
     radius = settings.grid.amplitude_radius or _SPHERE_MARGIN * phasing_data.largest_distance(data.q, data.average_intensity)
-    if order < math.floor(grids.radial.q_max * min(radius, settings.particle_radius)):
+    radius = min(radius, settings.particle_radius)
+    if order < math.floor(grids.radial.q_max * radius):
         lines.append(
             f"amplitudes are cut at order {order}, but q_max times the particle's radius is {grids.radial.q_max * radius:.0f}: detail at "
             "high q is lost"
