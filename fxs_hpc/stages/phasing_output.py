@@ -26,6 +26,12 @@ def _chosen(selection: slice | bool | tuple, count: int) -> set[int]:
     return set(range(count)[selection]) if isinstance(selection, slice) else {int(rank) for rank in selection if int(rank) < count}
 
 
+def shown(settings: Reconstruct, count: int) -> int:
+    """How many of `count` reconstructions get VTK files: those that the settings choose, and the worst."""
+    chosen = _chosen(settings.IO.files.reconstructions.options.generate_vtk_files, count)
+    return len(chosen | {count - 1}) if chosen else 0
+
+
 def draw_one(
     settings: Reconstruct, workspace: Workspace, folder: Path, problem: Problem, number: int, found: Reconstruction, rank: int, count: int
 ) -> None:

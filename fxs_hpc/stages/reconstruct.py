@@ -22,7 +22,7 @@ from fxs_hpc.fxs.invariants import InvariantData
 from fxs_hpc.stages import phasing_grids, phasing_problem, phasing_schedule, provenance
 from fxs_hpc.stages.context import Context, Plan
 from fxs_hpc.stages.cores import available_memory
-from fxs_hpc.stages.phasing_output import draw_one, draw_run
+from fxs_hpc.stages.phasing_output import draw_one, draw_run, shown
 from fxs_hpc.stages.phasing_problem import Problem
 from fxs_hpc.stages.phasing_worker import Report, checkpoint_path, fingerprint, result
 from fxs_hpc.stages.progress import display, duration
@@ -32,6 +32,9 @@ FEWEST = 4
 """Reconstructions made when the settings leave the number open: `average` needs some, even on a laptop."""
 
 CHECKPOINTS = "checkpoint_*.h5"
+
+VTK_BYTES = 23
+"""Of the two VTK files of a reconstruction, compressed, for each voxel."""
 
 _IRRELEVANT = ("IO", "multi_process", "GPU", "profiling", "settings_version", "seed")
 """Sections that the result does not depend on (the seed counts as the number it stands for)."""
@@ -71,6 +74,7 @@ def plan(settings: Reconstruct, context: Context) -> Plan:
     voxels = grids.radial.n_points * grids.angular.n_theta * grids.angular.n_phi
     size = 4 if context.precision == "single" else 8
     disk = wanted * int(voxels * (5.3 * size + 0.1)) + wanted * int(voxels * size * 0.7)
+    disk += shown(settings, wanted) * voxels * VTK_BYTES
     steps = sum(isinstance(o, schedule.Step) for o in schedule.schedule(phasing_schedule.blocks(settings, grids.radial.q_max)))
     lines = (
         f"grid: {grids.radial.n_points} shells, {grids.angular.n_theta} x {grids.angular.n_phi} angles, amplitudes to order "
