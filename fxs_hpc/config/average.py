@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from fxs_hpc.config.common import SettingsVersion, settings_version
 from fxs_hpc.config.fields import Count, Fraction, Index, Maybe, NotNegative, Positive, Section, section, setting
-from fxs_hpc.config.simulate_ccd import entry
+from fxs_hpc.config.simulate_ccd import entry, unused_entry, weights_entry
 from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, structure_name
 
 L2_DEFAULT = 0.05
@@ -25,7 +25,7 @@ class ReconstructionSelection(Section):
 
     method: Literal["least_error", "manual"] = setting("least_error", "the reference is the one with the least error, or manual_specifier")
     error_metric: str = setting("main", "error that decides: main, or real.<name>, reciprocal.<name> of the reconstruction's error_dict")
-    error_limit: Positive = setting(0.001, "reconstructions with a larger last error are left out")
+    error_limit: Positive = setting(0.001, "reconstructions whose last error is not below this are left out")
     manual_specifier: tuple[Index, Index] = setting((0, 0), "[file, reconstruction] of the reference, for method manual")
     n_reconstructions: Count | Literal["all"] = setting(100, "largest number of reconstructions, the best by error; or 'all'")
     max_density_range: tuple[Maybe, Maybe] = setting(
@@ -106,11 +106,13 @@ class AverageStorage(Storage):
 
         average_results: AverageEntry = section(AverageEntry)
         reconstructions: ReconstructionsEntry = section(ReconstructionsEntry)
-        reconstruction_settings: Entry = entry("{path}/settings.yaml", "reconstructions")
+        reconstruction_settings: Entry = unused_entry(
+            "{path}/settings.yaml", "reconstructions", "the settings.yaml beside a reconstruction file is read"
+        )
         real_vtk: Entry = entry("real_{reconstruction}.vts", "vtk_results")
         reciprocal_vtk: Entry = entry("reciprocal_{reconstruction}.vts", "vtk_results")
         rotation_metric_vtk: Entry = entry("rotation_metric_{reconstruction}_{iteration}.vtr", "vtk_results")
-        ft_weights: Entry = entry("weights{postfix}_{type}.h5", "ft_weights")
+        ft_weights: Entry = weights_entry()
 
     files: Files = section(Files)
 
@@ -139,8 +141,8 @@ class Average(Section):
     pointinvert_reference: bool = setting(False, "invert the reference, and so the average, through the origin")
     alignment_error_limit: NotNegative = setting(
         0.5,
-        "reconstructions that differ from the reference by more, ||rho - rho_ref|| / ||rho_ref||, are left out;"
-        " another spelling: l2_error_limit",
+        "reconstructions f whose difference from the reference g, int (f - g)^2 / int g^2 (a ratio of squares), is not below this are"
+        " left out; another spelling: l2_error_limit",
     )
     find_rotation: FindRotation = section(FindRotation)
     resolution_metrics: ResolutionMetrics = section(ResolutionMetrics)
@@ -149,7 +151,7 @@ class Average(Section):
     shifted_mask_threshold: Fraction = setting(0.5, "a voxel belongs to a shifted support from this value on")
     center_reconstructions: bool = setting(True, "shift the centre of mass to the origin")
     normalize_reconstructions: Normalization = section(Normalization)
-    average_normalization_min: NotNegative = setting(0.0, "smaller values of the normalised average are set to 0")
+    average_normalization_min: NotNegative = setting(0.0, "d_min in average/normalized_real_density = (d - d_min) / (max Re d - d_min)")
     max_iterations: Count = setting(1, "rounds of alignment; from the second on the reference is the average of the round before")
     IO: AverageStorage = section(AverageStorage)
 

@@ -9,7 +9,6 @@ from fxs_hpc.config.fields import Index, No, Positive, Section, respelled, setti
 SettingsVersion = str | float
 Dimensions = Literal[2, 3]
 WeightKind = Annotated[Literal["midpoint", "trapz", "gauss", "Zernike"], respelled({"zernike": "Zernike"})]
-RADIAL_PROBLEM = "3D only for now; 2D comes later"
 
 
 def dimensions() -> Any:

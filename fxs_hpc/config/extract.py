@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
+from pydantic import model_validator
+
 from fxs_hpc.config.common import Dimensions, SettingsVersion, dimensions, settings_version
 from fxs_hpc.config.fields import Count, Fraction, Index, NotNegative, Positive, Section, respelled, section, setting
-from fxs_hpc.config.simulate_ccd import entry
+from fxs_hpc.config.simulate_ccd import entry, weights_entry
 from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, structure_name
 
 Method = Annotated[
@@ -58,6 +60,13 @@ class QLimit(Section):
     type: Literal["none", "line"] = setting("none", "no limit, or a straight line in the (order, q) plane")
     line: tuple[QPoint, QPoint] = setting(((4.0, 0.004), (70.0, 0.34)), "two (order, q) points of the line", "1/A")
 
+    @model_validator(mode="after")
+    def _two_orders(self) -> "QLimit":
+        (first, _), (second, _) = self.line
+        if first == second:
+            raise ValueError(f"line: both points have order {first:g}; give two different orders")
+        return self
+
 
 class QLimits(Section):
     """Which q are used per order."""
@@ -98,18 +107,24 @@ class Optimize(Section):
     """Positivity optimisation of the projection matrices."""
 
     use: bool = setting(
-        False, "improve V_l by alternating with the positivity of the intensity", only=(False,), instead="not implemented yet"
+        False,
+        "turn each V_l such that the intensity it stands for is as positive as possible; V_l V_l^T stays the same, so that it matters"
+        " only where V_l is used as it is: low-resolution guess, auto_correlation support, intensity_guess.vts",
     )
-    n_iterations: Count = setting(1000, "largest number of iterations")
-    error_change_limit: Positive = setting(1e-5, "relative change at which the iteration stops")
+    n_iterations: Count = setting(1000, "largest number of iterations, for each pair of orders that comes in")
+    error_change_limit: Positive = setting(1e-5, "relative change of the intensity at which the iteration stops, looked at every 10th")
 
 
 class LowResolution(Section):
-    """Low orders of the projection matrices, stored beside them."""
+    """Low orders of the projection matrices, stored beside them as data_low_resolution_intensity_coefficients."""
 
     max_order: Index = setting(20, "largest order of the copy")
-    n_iterations: Count = setting(1000, "largest number of iterations, used with optimize_projection_matrices.use")
-    error_change_limit: Positive = setting(1e-5, "relative change at which the iteration stops, used with optimize_projection_matrices.use")
+    n_iterations: Count = setting(
+        1000, "as optimize_projection_matrices.n_iterations, for the copy; only with optimize_projection_matrices.use"
+    )
+    error_change_limit: Positive = setting(
+        1e-5, "as optimize_projection_matrices.error_change_limit, for the copy; only with optimize_projection_matrices.use"
+    )
 
 
 class UnitaryTransform(Section):
@@ -171,7 +186,7 @@ class ExtractStorage(Storage):
         ccd: CcdInput = section(CcdInput)
         invariants: InvariantEntry = section(InvariantEntry)
         invariant_symlink: Entry = entry("{dimensions}d_{structure_name}.h5", "invariants")
-        ft_weights: Entry = entry("weights{postfix}_{type}.h5", "ft_weights")
+        ft_weights: Entry = weights_entry()
 
     files: Files = section(Files)
 

@@ -1,6 +1,6 @@
 """Settings of the phasing loop: blocks of methods and error metrics (part of the settings of `reconstruct`)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -18,7 +18,12 @@ MethodName = Literal["HIO", "ER", "RAAR", "SW", "SW_center", "HIO_non_FXS", "ER_
 class LinkToSupport(Section):
     """ft_stab that follows enforce_initial_support."""
 
-    delay: Index = setting(0, "steps between the end of the enforced support and the end of the stabilisation")
+    delay: Index = setting(
+        0,
+        "steps between the end of the enforced support and the end of the stabilisation",
+        only=(0,),
+        instead="ft_stab can be True or False",
+    )
 
 
 class Method(Section):
@@ -75,6 +80,10 @@ DEFAULT_LOOPS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+AVAILABLE = ("HIO", "ER", "RAAR", "SW")
+"""Methods that the loop knows, each but SW also as `<method>_ft_stab`."""
+
+
 class SubLoops(Section):
     """Named blocks of the phasing; each key other than `order` is a block."""
 
@@ -104,6 +113,18 @@ class SubLoops(Section):
                 )
         return self
 
+    def refusals(self) -> Iterator[str]:
+        """One sentence for each method that a block runs and that does not work."""
+        for block in self.order:
+            for name, method in self.loops[block].methods.items():
+                if name not in self.loops[block].order:
+                    continue
+                key = f"main_loop.sub_loops.{block}.methods.{name}"
+                if name.removesuffix("_ft_stab") not in AVAILABLE:
+                    yield f"{key} is not available yet; use HIO, ER, RAAR and SW"
+                if not isinstance(method.ft_stab, bool):
+                    yield f"{key}.ft_stab: {method.ft_stab!r} is not available yet; use True or False"
+
     def tree(self) -> dict[str, Any]:
         return {"order": list(self.order), **{name: loop.tree() for name, loop in self.loops.items()}}
 
@@ -131,13 +152,13 @@ class L2Inside(Section):
 class RankedInvariant(Section):
     """Error of one order."""
 
-    order: Index = setting(2, "harmonic order")
+    order: Index = setting(2, "harmonic order", only=(2,), instead="deg2_ranked_invariant_l2_diff comes later")
 
 
 class CcdDiff(Section):
     """Error of one circular harmonic of the correlation."""
 
-    C_order: Index = setting(2, "order n of C_n")
+    C_order: Index = setting(2, "order n of C_n", only=(2,), instead="ccd_diff comes later")
 
 
 class RealErrors(Section):
@@ -210,7 +231,7 @@ class MainLoop(Section):
     error: Errors = section(Errors)
     resolution_schedule: No | tuple[tuple[Annotated[Fraction, Field(gt=0)], ...], ...] = setting(
         False,
-        "per sub loop the fractions of q_max that are opened up in turn, one per iteration of the block (the last stays);"
-        " False = all of q from the start",
+        "per sub loop a list of fractions of q_max, one per iteration of the block (the last stays): the data count up to that q only,"
+        " amplitudes beyond it are left free; False = all of q from the start",
     )
     history_length: Integer = setting(3, "", only=(3,), instead="the loop keeps exactly the densities it needs")

@@ -1,7 +1,10 @@
 """Settings of the projections in real and reciprocal space (part of the settings of `reconstruct`)."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
+
+from pydantic import model_validator
 
 from fxs_hpc.config.fields import (
     Count,
@@ -76,7 +79,7 @@ class LimitImag(Section):
 class AverageCenter(Section):
     """Angular mean of the innermost shells."""
 
-    max_radial_id: Count = setting(1, "number of innermost shells")
+    max_radial_id: Count = setting(1, "number of innermost shells", only=(1,), instead="average_center is not available yet")
 
 
 class AutoCorrelation(Section):
@@ -121,6 +124,18 @@ class RealProjections(Section):
     limit_imag: LimitImag = section(LimitImag)
     average_center: AverageCenter = section(AverageCenter)
 
+    def refusals(self) -> Iterator[str]:
+        """One sentence for each constraint that makes no sense."""
+        key, (low, high) = "projections.real.projections", self.value_threshold.threshold
+        lower, upper = (-math.inf if low is False else low), (math.inf if high is False else high)
+        if "value_threshold" in self.apply and not lower <= 0 <= upper:
+            yield (
+                f"{key}.value_threshold.threshold: [{lower:g}, {upper:g}] does not contain 0, the density outside the particle; "
+                "use lower <= 0 <= upper"
+            )
+        if "limit_imag" in self.apply and self.limit_imag.threshold == 0:
+            yield f"{key}.limit_imag.threshold: 0 leaves no imaginary part; apply assert_real instead"
+
 
 class RealSpace(Section):
     """Real space."""
@@ -129,6 +144,22 @@ class RealSpace(Section):
     HIO: Hio = section(Hio)
     RAAR: Raar = section(Raar)
     projections: RealProjections = section(RealProjections)
+
+    def refusals(self) -> Iterator[str]:
+        """One sentence for each value that makes no sense."""
+        yield from self.projections.refusals()
+        for name in self.HIO.considered_projections:
+            if name not in ("all", *self.projections.apply):
+                yield (
+                    f"projections.real.HIO.considered_projections: {name!r} is not applied; name some of "
+                    f"{', '.join(self.projections.apply)}, or all"
+                )
+        for key, upper, allowed in (("sigmas", math.inf, "a length >= 0"), ("thresholds", 1.0, "a fraction 0 .. 1")):
+            for ramp in getattr(self.shrink_wrap, key):
+                if not (0 <= ramp.start <= upper and 0 <= ramp.stop <= upper):
+                    yield f"projections.real.shrink_wrap.{key}: found {ramp.tree()}, allowed is {allowed}"
+                if key == "thresholds" and ramp.slope > 0 and not ramp.stop:
+                    yield f"projections.real.shrink_wrap.{key}: found {ramp.tree()}; a threshold that rises needs a stop"
 
 
 class EstimateParticles(Section):
@@ -161,8 +192,21 @@ class ManualMask(Section):
     type: Literal["region", "order_dependent_line"] = setting("region", "one region for all orders, or a line in the (order, q) plane")
     region: tuple[NotNegative, NotNegative | No] = setting((0.0, False), "[lowest, highest] q; False = no limit", "1/A")
     order_dependent_line: tuple[QPoint, QPoint] = setting(
-        ((4.0, 0.004), (70.0, 0.34)), "two (order, q) points of a line; below it an order is not imposed", "1/A"
+        ((4.0, 0.004), (70.0, 0.34)),
+        "two (order, q) points of a line, a lower limit: an order l is imposed from the line's q(l) on (a particle of radius R has nothing"
+        " of it below q = l / R)",
+        "1/A",
     )
+
+    @model_validator(mode="after")
+    def _line_and_region(self) -> "ManualMask":
+        (first, _), (second, _) = self.order_dependent_line
+        if first == second:
+            raise ValueError(f"order_dependent_line: both points have order {first:g}; give two different orders")
+        low, high = self.region
+        if high is not False and high <= low:
+            raise ValueError(f"region: [{low:g}, {high:g}] is empty; give [lowest, highest]")
+        return self
 
 
 class QMask(Section):
@@ -178,7 +222,9 @@ class SoFreedom(Section):
     """Fixing the free global rotation (2D)."""
 
     use: bool = setting(False, "fix the rotation; default True in 2D; not in 3D")
-    radial_high_pass: Fraction = setting(0.2, "inner fraction of the radial points that does not count")
+    radial_high_pass: Fraction = setting(
+        0.2, "inner fraction of the radial points that does not count", only=(0.2,), instead="2D comes later"
+    )
 
 
 class ReciprocalSpace(Section):

@@ -26,6 +26,14 @@ class LinearRamp(Section):
             return {"start": data}
         return data
 
+    @model_validator(mode="after")
+    def _reaches_stop(self) -> "LinearRamp":
+        if self.constant and self.stop and self.stop != self.start:
+            raise ValueError("a linear ramp with a stop needs a stop_argument or a slope, for example [20, [False, 5], -2]")
+        if self.slope and self.stop and self.start is not False and (self.stop - self.start) * self.slope < 0:
+            raise ValueError(f"the slope {self.slope:g} of a linear ramp leads away from its stop {self.stop:g}")
+        return self
+
     @property
     def constant(self) -> bool:
         """Whether every call gets `start`."""

@@ -9,7 +9,7 @@ from fxs_hpc.config.common import Dimensions, FourierTransform2, Gpu, MaxQ, Sett
 from fxs_hpc.config.fields import Count, FiniteReal, Index, Integer, No, Positive, Section, Selection, section, setting
 from fxs_hpc.config.loops import MainLoop
 from fxs_hpc.config.phasing import Projections
-from fxs_hpc.config.simulate_ccd import entry
+from fxs_hpc.config.simulate_ccd import entry, weights_entry
 from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, structure_name
 from fxs_hpc.config.trees import lookup, with_default, with_value
 
@@ -46,9 +46,15 @@ class Grid(MaxQ):
     )
     amplitude_order: Literal["auto"] | Index = setting(
         "auto",
-        "angular band limit of the amplitudes; auto = max(max_order, ceil(max_q * amplitude_radius) + 6), reference preset: max_order",
+        "angular band limit of the amplitudes; auto = max(max_order, ceil(max_q * radius) + 6) with the radius of amplitude_radius;"
+        " reference preset: max_order",
     )
-    amplitude_radius: Positive | No = setting(False, "outer radius of the particle, for amplitude_order auto; False = particle_radius", "A")
+    amplitude_radius: Positive | No = setting(
+        False,
+        "outer radius of the particle, for amplitude_order auto; False = from the data, 0.55 times the largest distance found in <I>(q),"
+        " at most particle_radius",
+        "A",
+    )
     angular_grid: Literal["alias_free", "shtns"] = setting(
         "alias_free", "sizes chosen where n_theta, n_phi are 0: alias-free, or the reference program's"
     )
@@ -173,7 +179,7 @@ class ReconstructStorage(Storage):
         reciprocal_vtk: Entry = entry("reciprocal_{reconstruction}.vts", "vtk_files")
         result_image: Entry = entry("reconstruction_{reconstruction}.png", "result_image")
         result_image_intensity: Entry = entry("reconstruction_{reconstruction}.png", "result_image")
-        ft_weights: Entry = entry("weights{postfix}_{type}.h5", "ft_weights")
+        ft_weights: Entry = weights_entry()
 
     files: Files = section(Files)
 
@@ -185,7 +191,9 @@ class Reconstruct(Section):
 
     settings_version: SettingsVersion = settings_version()
     preset: Literal["default", "reference"] = setting(
-        "default", "table of defaults: ours, or such that the loop does what the reference program does"
+        "default",
+        "table of defaults: ours, or such that the loop does step by step what the reference program does (then also with its radial"
+        " scale and its radial quadrature of the error)",
     )
     dimensions: Dimensions = dimensions()
     structure_name: StructureName = structure_name("default_structure")
@@ -232,21 +240,24 @@ class Reconstruct(Section):
             and self.grid.amplitude_order < limit
         ):
             raise ValueError(f"grid.amplitude_order: {self.grid.amplitude_order} is below grid.max_order = {limit}")
+        for problem in (*self.projections.real.refusals(), *self.main_loop.sub_loops.refusals()):
+            raise ValueError(problem)
         self._one_entry_per_loop()
         return self
 
     def _one_entry_per_loop(self) -> None:
         real, loops = self.projections.real, self.main_loop.sub_loops
         lists = {
-            "shrink_wrap.sigmas": real.shrink_wrap.sigmas,
-            "shrink_wrap.thresholds": real.shrink_wrap.thresholds,
-            "HIO.beta": real.HIO.beta,
-            "RAAR.beta": real.RAAR.beta,
+            "projections.real.shrink_wrap.sigmas": real.shrink_wrap.sigmas,
+            "projections.real.shrink_wrap.thresholds": real.shrink_wrap.thresholds,
+            "projections.real.HIO.beta": real.HIO.beta,
+            "projections.real.RAAR.beta": real.RAAR.beta,
+            "main_loop.resolution_schedule": self.main_loop.resolution_schedule or ((),),
         }
         for key, values in lists.items():
             if len(values) != 1 and not len(loops.order) <= len(values) <= max(len(loops.order), len(loops.loops)):
                 raise ValueError(
-                    f"projections.real.{key}: {len(values)} entries for the {len(loops.order)} blocks {', '.join(loops.order)}"
+                    f"{key}: {len(values)} entries for the {len(loops.order)} blocks {', '.join(loops.order)}"
                 )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from fxs_hpc.config.common import Dimensions, FourierTransform, Gpu, MaxQ, SettingsVersion, dimensions, settings_version
-from fxs_hpc.config.fields import Count, FiniteReal, Index, Integer, No, Positive, Section, respelled, section, setting
+from fxs_hpc.config.fields import Count, FiniteReal, Index, No, Positive, Section, respelled, section, setting
 from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, structure_name
 
 Shape = Annotated[
@@ -76,6 +76,16 @@ def entry(name: str, folder: str) -> Any:
     return setting(Entry(name=name, folder=folder), "name and folder of the file")
 
 
+def unused_entry(name: str, folder: str, instead: str) -> Any:
+    """A file of the reference program that this package neither reads nor writes."""
+    return setting(Entry(name=name, folder=folder), "", only=(Entry(name=name, folder=folder),), instead=instead)
+
+
+def weights_entry() -> Any:
+    """File of the transform's weights."""
+    return unused_entry("weights{postfix}_{type}.h5", "ft_weights", "weights are computed in seconds, no file holds them")
+
+
 class SimulateStorage(Storage):
     """Folders and files."""
 
@@ -93,7 +103,7 @@ class SimulateStorage(Storage):
         ccd_symlink: Entry = entry("{dimensions}d_{structure_name}.h5", "ccd")
         model_density: Entry = entry("model_density.vts", "ccd_archive")
         model_intensity: Entry = entry("model_intensity.vts", "ccd_archive")
-        ft_weights: Entry = entry("weights{postfix}_{type}.h5", "ft_weights")
+        ft_weights: Entry = weights_entry()
 
     files: Files = section(Files)
 
@@ -112,7 +122,7 @@ class SimulateCcd(Section):
     n_particles: Count = setting(1, "number of particles per pattern")
     cross_correlation: CrossCorrelationSettings = section(CrossCorrelationSettings)
     GPU: Gpu = section(Gpu)
-    n_processes: bool | Integer = setting(True, "threads for method lstsq; True = those of config.ini")
+    n_processes: bool | Count = setting(True, "threads, never more than those of config.ini; True or False = those of config.ini")
     save_vtk_density: bool = setting(True, "write model_density.vts (with IO.files.ccd.options.save_model_vtk)")
     save_vtk_intensity: bool = setting(False, "write model_intensity.vts")
     IO: SimulateStorage = section(SimulateStorage)

@@ -53,13 +53,6 @@ def constraints(settings: Reconstruct, data: InvariantData, grids: Geometry) -> 
     if "value_threshold" in real.apply:
         low, high = real.value_threshold.threshold
         lower, upper = (-np.inf if low is False else low), (np.inf if high is False else high)
-    if not lower <= 0 <= upper:
-        raise SettingsError(
-            f"projections.real.projections.value_threshold.threshold: [{lower:g}, {upper:g}] does not contain 0, the density outside the "
-            "particle; use lower <= 0 <= upper"
-        )
-    if "limit_imag" in real.apply and real.limit_imag.threshold == 0:
-        raise SettingsError("projections.real.projections.limit_imag.threshold: 0 leaves no imaginary part; apply assert_real instead")
     options = phasing_data.ConstraintOptions(
         reciprocal.used_order_ids,
         reciprocal.regrid.interpolation,

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from fxs_hpc.config.loops import Method
 from fxs_hpc.config.ramps import ExponentialRamp, LinearRamp
 from fxs_hpc.config.reconstruct import Reconstruct
-from fxs_hpc.errors import SettingsError
 from fxs_hpc.fxs import phasing, schedule
 
 Entry = TypeVar("Entry")
@@ -47,13 +46,8 @@ def _entry(values: tuple[Entry, ...], number: int) -> Entry:
     return values[min(number, len(values) - 1)]
 
 
-def _method(name: str, settings: Method, where: str) -> schedule.Method:
-    base = _BASE.get(name)
-    if base is None:
-        raise SettingsError(f"{where}.methods.{name} is not available yet; use HIO, ER, RAAR and SW")
-    if not isinstance(settings.ft_stab, bool):
-        raise SettingsError(f"{where}.methods.{name}.ft_stab: {settings.ft_stab!r} is not available yet; use True or False")
-    return schedule.Method(base, settings.iterations, settings.ft_stab or name.endswith("_ft_stab"))
+def _method(name: str, settings: Method) -> schedule.Method:
+    return schedule.Method(_BASE[name], settings.iterations, settings.ft_stab is True or name.endswith("_ft_stab"))
 
 
 def blocks(settings: Reconstruct, q_max: float) -> list[schedule.Block]:
@@ -70,7 +64,7 @@ def blocks(settings: Reconstruct, q_max: float) -> list[schedule.Block]:
         found.append(
             schedule.Block(
                 name,
-                [_method(method, methods[method], f"main_loop.sub_loops.{name}") for method in loop.order],
+                [_method(method, methods[method]) for method in loop.order],
                 loop.iterations,
                 _exponential(_entry(real.HIO.beta, number)),
                 _exponential(_entry(real.RAAR.beta, number)),

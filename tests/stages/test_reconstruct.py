@@ -254,6 +254,5 @@ def test_plan_is_near_the_truth(folder, home):
 
 def test_dry_run_refuses_what_the_run_would(home):
     loops = {"main_loop__sub_loops__refinement__methods": {"ER": 4, "SW": 1, "ER_non_FXS": 3}}
-    settings, context = particle.stage(home, **loops, main_loop__sub_loops__refinement__order=["SW", "ER_non_FXS"])
     with pytest.raises(SettingsError, match=r"sub_loops\.refinement\.methods\.ER_non_FXS.*use HIO"):
-        reconstruct.plan(settings, context)
+        reconstruct.plan(*particle.stage(home, **loops, main_loop__sub_loops__refinement__order=["SW", "ER_non_FXS"]))
