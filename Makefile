@@ -12,8 +12,8 @@ export OMPI_MCA_osc ?= ^ucx
 .PHONY: demo test check docs clean
 
 demo: $(VENV)/.installed
-	@test -f demo/config.ini || $(BIN)/fxs-hpc init demo
-	cd demo && ../$(BIN)/fxs-hpc fxs simulate_ccd demo extract demo reconstruct demo average demo
+	@$(BIN)/fxs-hpc init demo >/dev/null
+	$(BIN)/fxs-hpc fxs --config demo/config.ini simulate_ccd demo extract demo reconstruct demo average demo
 
 test: $(VENV)/.installed-test
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS)
@@ -33,10 +33,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: setup.cfg | $(BIN)/python
+	@echo "installing fxs_hpc and what it needs into $(VENV): a minute or two"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable "$$(command -v mpirun >/dev/null && echo . || echo .[mpi])"
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
+	@echo "installing what the tests need into $(VENV)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .[test]
 	@touch $@
 
