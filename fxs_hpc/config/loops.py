@@ -74,9 +74,9 @@ DEFAULT_LOOPS: Mapping[str, Mapping[str, Any]] = {
     "main": {
         "methods": {"HIO": {"iterations": 60}, "ER": {"iterations": 40}, "SW": {"iterations": 1}},
         "order": ("HIO", "SW", "ER"),
-        "iterations": 5,
+        "iterations": 10,
     },
-    "refinement": {"methods": {"ER": {"iterations": 100}, "SW": {"iterations": 1}}, "order": ("SW", "ER"), "iterations": 2},
+    "refinement": {"methods": {"ER": {"iterations": 100}, "SW": {"iterations": 1}}, "order": ("SW", "ER"), "iterations": 1},
 }
 
 
@@ -229,9 +229,10 @@ class MainLoop(Section):
 
     sub_loops: SubLoops = section(SubLoops)
     error: Errors = section(Errors)
-    resolution_schedule: No | tuple[tuple[Annotated[Fraction, Field(gt=0)], ...], ...] = setting(
-        False,
+    resolution_schedule: Literal["auto"] | No | tuple[tuple[Annotated[Fraction, Field(gt=0)], ...], ...] = setting(
+        "auto",
         "per sub loop a list of fractions of q_max, one per iteration of the block (the last stays): the data count up to that q only,"
-        " amplitudes beyond it are left free; False = all of q from the start",
+        " amplitudes beyond it are left free; False = all of q from the start; auto = the first block of at least 8 iterations begins with"
+        " half of q and opens up, shorter blocks use all of q",
     )
     history_length: Integer = setting(3, "", only=(3,), instead="the loop keeps exactly the densities it needs")

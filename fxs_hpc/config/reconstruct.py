@@ -20,6 +20,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "projections.reciprocal.keep_unknown_orders": False,
         "projections.reciprocal.scale": 2.0,
         "projections.real.shrink_wrap.kernel": "flat_top",
+        "main_loop.resolution_schedule": False,
         "projections.real.projections.apply": ("support", "value_threshold", "limit_imag"),
     },
 }
@@ -51,7 +52,7 @@ class Grid(MaxQ):
     )
     amplitude_radius: Positive | No = setting(
         False,
-        "outer radius of the particle, for amplitude_order auto; False = from the data, 0.55 times the largest distance found in <I>(q),"
+        "outer radius of the particle, for amplitude_order auto; False = from the data, 0.6 times the largest distance found in <I>(q),"
         " at most particle_radius",
         "A",
     )
@@ -252,7 +253,7 @@ class Reconstruct(Section):
             "projections.real.shrink_wrap.thresholds": real.shrink_wrap.thresholds,
             "projections.real.HIO.beta": real.HIO.beta,
             "projections.real.RAAR.beta": real.RAAR.beta,
-            "main_loop.resolution_schedule": self.main_loop.resolution_schedule or ((),),
+            "main_loop.resolution_schedule": self.main_loop.resolution_schedule if isinstance(self.main_loop.resolution_schedule, tuple) else ((),),
         }
         for key, values in lists.items():
             if len(values) != 1 and not len(loops.order) <= len(values) <= max(len(loops.order), len(loops.loops)):

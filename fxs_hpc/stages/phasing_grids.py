@@ -9,8 +9,8 @@ from fxs_hpc.fxs import phasing_data
 from fxs_hpc.fxs.invariants import InvariantData
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 
-_SPHERE_MARGIN = 0.55
-"""Radius of the particle about its centre in units of its largest distance, with a tenth to spare."""
+_SPHERE_MARGIN = 0.6
+"""Radius of the particle about its centre in units of its largest distance: 1/2 for a ball, at most sqrt(3/8) (Jung's theorem)."""
 
 
 def radial_grid(settings: Reconstruct, data: InvariantData) -> RadialGrid:
@@ -23,7 +23,7 @@ def radial_grid(settings: Reconstruct, data: InvariantData) -> RadialGrid:
 def amplitude_order(settings: Reconstruct, data: InvariantData, q_max: float) -> int:
     """Angular band limit of the amplitudes: what q_max times the particle's radius asks for, and 6 more.
 
-    The radius is grid.amplitude_radius, or estimated from the data: 0.55 of the largest distance seen in <I>(q), at most
+    The radius is grid.amplitude_radius, or estimated from the data: 0.6 of the largest distance seen in <I>(q), at most
     particle_radius.
     """
     grid = settings.grid

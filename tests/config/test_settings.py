@@ -102,7 +102,8 @@ def test_documented_defaults():
     reconstruct = model("reconstruct")
     assert reconstruct.projections.real.projections.apply == ("support", "value_threshold", "assert_real")
     assert reconstruct.fourier_transform.reciprocity_coefficient == 2
-    assert reconstruct.main_loop.sub_loops.loops["refinement"].iterations == 2
+    assert reconstruct.main_loop.sub_loops.loops["main"].iterations == 10
+    assert reconstruct.main_loop.sub_loops.loops["refinement"].iterations == 1
     assert math.isinf(reconstruct.main_loop.sub_loops.loops["main"].best_density_not_in_first_n_iterations)
     assert reconstruct.IO.files.reconstructions.options.generate_vtk_files == slice(2)
     assert model("simulate_ccd").fourier_transform.reciprocity_coefficient == 1

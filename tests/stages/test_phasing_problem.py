@@ -393,3 +393,16 @@ def test_notes(home, data):
     assert "detail at high q is lost" in notes(grid__amplitude_order=6)
     assert "aliased grid (16 x 32" in notes(grid={"n_radial_points": 16, "max_order": 6, "amplitude_order": 14, "n_theta": 16, "n_phi": 32})
     assert "density stays real" in notes(projections__real__projections__apply=["support", "limit_imag"])
+
+
+def test_a_long_block_opens_up_by_itself(problem_of):
+    """Half of q at first, all of it at the end, in the first block of at least 8 iterations; shorter blocks are left alone."""
+
+    def fractions(**settings):
+        return [o.fraction for o in problem_of(**settings).operations if isinstance(o, Resolution)]
+
+    opened = fractions(main_loop__sub_loops={"main": {"iterations": 10}})
+    assert opened[:3] == [0.5] * 3 and opened[-3:] == pytest.approx([1.0] * 3) and opened == sorted(opened) and len(opened) == 10
+    assert fractions(main_loop__sub_loops={"main": {"iterations": 5}}) == []
+    assert fractions(preset="reference", main_loop__sub_loops={"main": {"iterations": 10}}) == []
+    assert fractions(main_loop__sub_loops={"main": {"iterations": 10}}, main_loop__resolution_schedule=False) == []
