@@ -22,6 +22,8 @@ from fxs_hpc.stages.workspace import Workspace, date_of, now
 
 COMMAND_LIST = "\n".join(f"  {command.name:13s} {command.summary}" for command in COMMANDS.values())
 
+RESUMABLE = "reconstruct"
+
 EPILOG = f"""\b
 Commands, in the order of the work:
 {COMMAND_LIST}
@@ -43,7 +45,7 @@ Examples:
 @click.argument("words", nargs=-1, metavar="COMMAND [NAME] [COMMAND [NAME] ...]")
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="config.ini; else that of this directory or of a parent.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, with memory and disk, and stop.")
-@click.option("--resume", is_flag=True, help="Continue the newest unfinished run.")
+@click.option("--resume", is_flag=True, help="Continue the newest unfinished `reconstruct`; commands before it in the chain are done.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting; with several commands COMMAND.KEY=VALUE.")
 @click.option("--full", is_flag=True, help="With `settings`: every key, also the rare ones.")
 @click.option("-v", "--debug", is_flag=True, help="Show where an error comes from.")
@@ -58,19 +60,34 @@ def fxs(
         if words[:1] == ("settings",):
             click.echo(_settings_text(words[1:], full), nl=False)
             return
+        if full:
+            raise UsageError("--full belongs to `fxs-hpc fxs settings COMMAND`")
         run_config = ini.load(_config_path(config))
         chain = load_all(words, run_config, overrides)
+        if resume:
+            chain = _from_reconstruct(chain)
         today = date_of(now())
         folders = []
         for number, loaded in enumerate(chain, start=1):
             announce(number, len(chain), loaded)
-            context = _context(loaded, run_config, resume, today)
+            context = _context(loaded, run_config, resume and loaded.command == RESUMABLE, today)
             if dry_run:
                 _show_plan(_stage(loaded.command), loaded, context)
             else:
                 folders.append(_stage(loaded.command).run(loaded.model, context))
                 click.echo(f"  results in {nice(folders[-1])}")
         show_pictures(folders)
+
+
+def _from_reconstruct(chain: Sequence[Loaded]) -> Sequence[Loaded]:
+    """The part of a chain that is still to be done when its `reconstruct` was cut off."""
+    commands = [loaded.command for loaded in chain]
+    if RESUMABLE not in commands:
+        raise UsageError(f"--resume continues `{RESUMABLE}`, the other commands take seconds: leave it out")
+    first = commands.index(RESUMABLE)
+    if first:
+        click.echo(f"--resume: {', '.join(commands[:first])} done before")
+    return chain[first:]
 
 
 def _settings_text(words: Sequence[str], full: bool) -> str:

@@ -24,7 +24,7 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(short_help="Make a directory to work in.")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("-v", "--debug", is_flag=True, help="Show where an error comes from.")
 def init(directory: Path, debug: bool) -> None:

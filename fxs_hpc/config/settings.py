@@ -65,7 +65,8 @@ def load(command: str, name_or_path: str, home: Path, overrides: Mapping[str, An
     try:
         model, plain = build(command, tree)
     except SettingsError as error:
-        raise SettingsError(f"{source}: {error}") from None
+        where = f"{source} with --set {', '.join(overrides)}" if overrides else source
+        raise SettingsError(f"{where}: {error}") from None
     if lookup(plain, "GPU.use") is True:
         notes = (*notes, "GPU.use: this version computes on the CPU")
     return Loaded(command, model, source, changed(model, plain), notes)

@@ -67,9 +67,18 @@ def test_resume_and_options_reach_the_stage(work):
     assert context.resume and settings.grid.max_order == 63 and context.source.name == "tutorial.yaml"
 
 
+def test_a_resumed_chain_goes_on_with_reconstruct(work):
+    result = work.call("simulate_ccd", "demo", "extract", "demo", "reconstruct", "demo", "average", "demo", "--resume")
+    assert [(command, context.resume) for command, _, context in work.ran] == [("reconstruct", True), ("average", False)]
+    assert "simulate_ccd, extract done before" in result.output
+
+
 @pytest.mark.parametrize(
     ("words", "code", "expected"),
     [
+        (["extract", "demo", "--resume"], 2, "--resume continues `reconstruct`"),
+        (["extract", "demo", "--full"], 2, "fxs settings COMMAND"),
+        (["extract", "demo", "--set", "max_order=x"], 2, "demo.yaml with --set max_order: max_order: found 'x'"),
         (["extrac", "tutorial"], 2, "error: unknown command 'extrac' (did you mean 'extract'?"),
         (["extract", "tutoral"], 2, "did you mean 'tutorial'?"),
         ([], 2, "error: which command?"),
