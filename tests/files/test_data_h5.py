@@ -35,7 +35,8 @@ def test_complex_unknown_is_unitary_and_gives_the_same_coefficients(order, seed,
 
 def test_lock_is_exclusive_and_let_go(tmp_path):
     with locked(tmp_path / "run"):
-        with pytest.raises(UsageError, match=r"run: another process is writing there \(host .*, process \d+, since .*\)"), locked(tmp_path / "run"):
+        message = r"run: another process is writing there \(host .*, process \d+, since .*\)"
+        with pytest.raises(UsageError, match=message), locked(tmp_path / "run"):
             pass
         with locked(tmp_path / "other"):
             pass

@@ -102,8 +102,17 @@ def make_home(folder: Path, data: InvariantData | None = None) -> Path:
     return folder
 
 
+def silent(line: str) -> None:
+    """Print nothing."""
+
+
 def stage(
-    home: Path, threads: int = 1, precision: str = "double", resume: bool = False, say: Callable[[str], None] = lambda line: None, **changes: Any
+    home: Path,
+    threads: int = 1,
+    precision: str = "double",
+    resume: bool = False,
+    say: Callable[[str], None] = silent,
+    **changes: Any,
 ) -> tuple[Reconstruct, Context]:
     """Settings and surroundings of one run; `changes` are keys with __ for the dots."""
     settings, path = settings_of(home, {key.replace("__", "."): value for key, value in changes.items()})

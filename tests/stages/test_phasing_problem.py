@@ -70,7 +70,8 @@ def test_tutorial_schedule(problem_of):
 
 
 def test_custom_block_of_the_tutorial(problem_of):
-    custom = {"methods": {"HIO": {"iterations": 100}, "ER": {"iterations": 5}, "SW": 1}, "iterations": 5, "order": ["HIO", "ER", "SW", "ER"]}
+    methods = {"HIO": {"iterations": 100}, "ER": {"iterations": 5}, "SW": 1}
+    custom = {"methods": methods, "iterations": 5, "order": ["HIO", "ER", "SW", "ER"]}
     changes = {f"{LOOPS}custom": custom, f"{LOOPS}order": ["custom"], "projections__real__shrink_wrap__sigmas": [[12, [9, 3], False]]}
     changes["projections__real__shrink_wrap__thresholds"] = [0.1]
     operations = problem_of(**changes).operations
@@ -88,7 +89,8 @@ def test_shrink_wrap_repeats_as_configured(problem_of):
 
 
 def test_blocks_may_run_twice_and_methods_have_own_stabilisation(problem_of):
-    main = {"methods": {"HIO": {"iterations": 2, "ft_stab": False}, "RAAR": 3, "ER_ft_stab": 1}, "order": ["HIO", "RAAR", "ER_ft_stab"], "iterations": 1}
+    methods = {"HIO": {"iterations": 2, "ft_stab": False}, "RAAR": 3, "ER_ft_stab": 1}
+    main = {"methods": methods, "order": ["HIO", "RAAR", "ER_ft_stab"], "iterations": 1}
     changes = {f"{LOOPS}main": main, f"{LOOPS}order": ["main", "main"], "projections__real__RAAR__beta": [0.8, 0.7]}
     steps = problem_of(**changes).operations
     assert [s.update.method for s in steps] == ["HIO", "HIO", "RAAR", "RAAR", "RAAR", "ER"] * 2
@@ -152,7 +154,12 @@ def test_best_density_not_in_first_n_iterations(problem_of, patience, best_at, r
 
 @pytest.mark.parametrize(
     ("options", "confined"),
-    [({}, [True, False]), ({"apply": False}, [False, False]), ({"if_error_bigger_than": False}, [True, True]), ({"if_error_bigger_than": 0.5}, [False, False])],
+    [
+        ({}, [True, False]),
+        ({"apply": False}, [False, False]),
+        ({"if_error_bigger_than": False}, [True, True]),
+        ({"if_error_bigger_than": 0.5}, [False, False]),
+    ],
 )
 def test_enforce_initial_support(problem_of, options, confined):
     """The default confines shrink wrap while the error is above 6e-3."""
@@ -161,10 +168,16 @@ def test_enforce_initial_support(problem_of, options, confined):
     assert [given[-1] for given in said if given[0] == "shrink_wrap"] == confined
 
 
-@pytest.mark.parametrize(("kernel", "formula"), [("gaussian", lambda q, s: np.exp(-(s**2) * q**2 / 2)),
-    ("flat_top", lambda q, s: np.sqrt(2 * np.pi) * s * np.exp(-2 * np.pi**2 * s**2 * q**4))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kernel", "formula"),
+    [
+        ("gaussian", lambda q, s: np.exp(-(s**2) * q**2 / 2)),
+        ("flat_top", lambda q, s: np.sqrt(2 * np.pi) * s * np.exp(-2 * np.pi**2 * s**2 * q**4)),
+    ],
+)
 def test_kernels(problem_of, kernel, formula):
-    problem = problem_of(projections__real__shrink_wrap__kernel=kernel, projections__real__shrink_wrap__sigmas=[8.0], **block(1, float("inf")))
+    blur = {"kernel": kernel, "sigmas": [8.0]}
+    problem = problem_of(projections__real__shrink_wrap=blur, **block(1, float("inf")))
     _, transfer, threshold, _ = next(given for given in carried_out(problem, [1, 1]) if given[0] == "shrink_wrap")
     np.testing.assert_allclose(transfer, formula(problem.geometry.radial.q, 8.0))
     assert threshold == 0.08
@@ -305,7 +318,8 @@ def test_order_0_from_either_source(problem_of, data):
 
 
 def test_bounds(problem_of):
-    real = {"apply": ["support", "value_threshold", "limit_imag"], "value_threshold": {"threshold": [False, 3]}, "limit_imag": {"threshold": 0.5}}
+    thresholds = {"value_threshold": {"threshold": [False, 3]}, "limit_imag": {"threshold": 0.5}}
+    real = {"apply": ["support", "value_threshold", "limit_imag"], **thresholds}
     limits = problem_of(projections__real__projections=real).constraints
     assert (limits.lower, limits.upper, limits.largest_imag, limits.use_support) == (-np.inf, 3, 0.5, True)
     assert not problem_of(projections__real__projections__apply=["value_threshold"]).constraints.use_support

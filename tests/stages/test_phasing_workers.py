@@ -15,7 +15,7 @@ from fxs_hpc.errors import NumericalError
 from fxs_hpc.fxs import phasing
 from fxs_hpc.stages import phasing_problem, reconstruct, workers
 
-LONG = {"main_loop__sub_loops__main__iterations": 30, "seed": 3}
+LONG = {"main_loop__sub_loops__main__iterations": 20, "seed": 3}
 
 
 @pytest.fixture
