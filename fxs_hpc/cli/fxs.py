@@ -79,7 +79,7 @@ def fxs(
         show_pictures(folders)
 
 
-def _from_reconstruct(chain: Sequence[Loaded]) -> Sequence[Loaded]:
+def _from_reconstruct(chain: list[Loaded]) -> list[Loaded]:
     """The part of a chain that is still to be done when its `reconstruct` was cut off."""
     commands = [loaded.command for loaded in chain]
     if RESUMABLE not in commands:
