@@ -52,12 +52,27 @@ def sample(field: NDArray[np.floating], axes: SphericalAxes, points: NDArray[np.
     return np.where(radius <= axes.r[-1], values, 0.0)
 
 
-def principal_frame(field: NDArray[np.floating], axes: SphericalAxes) -> NDArray[np.float64]:
-    """Rows are the principal axes of the positive density, longest first, as a right-handed frame (3, 3)."""
+def _directions(axes: SphericalAxes) -> NDArray[np.float64]:
     theta, phi = axes.theta[:, None], axes.phi[None, :]
-    unit = np.stack(np.broadcast_arrays(np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)), axis=-1)
-    mass = np.maximum(field, 0) @ axes.r**4 * np.sin(theta)
-    second_moments = np.einsum("ij,ija,ijb->ab", mass, unit, unit)
+    return np.stack(np.broadcast_arrays(np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)), axis=-1)
+
+
+def centre_of_mass(field: NDArray[np.floating], axes: SphericalAxes) -> NDArray[np.float64]:
+    """Of the positive density (3,), in A; phasing leaves the place of a particle open."""
+    density, sine = np.maximum(field, 0), np.sin(axes.theta)[:, None]
+    moment = np.einsum("ij,ija->a", density @ axes.r**3 * sine, _directions(axes))
+    return moment / np.sum(density @ axes.r**2 * sine)
+
+
+def principal_frame(
+    field: NDArray[np.floating], axes: SphericalAxes, centre: NDArray[np.floating] | None = None
+) -> NDArray[np.float64]:
+    """Rows are the principal axes of the positive density about `centre` (default: origin), longest first, right-handed (3, 3)."""
+    density, sine, unit = np.maximum(field, 0), np.sin(axes.theta)[:, None], _directions(axes)
+    second_moments = np.einsum("ij,ija,ijb->ab", density @ axes.r**4 * sine, unit, unit)
+    if centre is not None:
+        # Steiner: moments about the centre of mass.
+        second_moments -= np.sum(density @ axes.r**2 * sine) * np.outer(centre, centre)
     frame = np.linalg.eigh(second_moments)[1][:, ::-1].T
     return frame * np.array([1, 1, np.linalg.det(frame)])[:, None]
 
@@ -70,23 +85,26 @@ def plot_sections(
     frame: NDArray[np.floating] | None = None,
     subtitle: str = "",
     numbers: Mapping[str, str] | None = None,
+    centre: NDArray[np.floating] | None = None,
 ) -> None:
-    """Draw central sections through the origin in three planes, one row per panel.
+    """Draw sections through one point in three planes, one row per panel.
 
     Parameters
     ----------
     r_show : half width of the sections in A.
     frame : (3, 3), rows are the directions drawn as x, y, z; by default the grid's own.
     numbers : short facts written below the picture, name -> value.
+    centre : (3,) the point in A, drawn at 0; by default the origin.
     """
     frame = np.eye(3) if frame is None else np.asarray(frame)
+    middle = np.zeros(3) if centre is None else centre
     ticks = np.linspace(-r_show, r_show, PIXELS)
     first, second = np.meshgrid(ticks, ticks)
     figure = Figure(figsize=(10.2, 3.1 * len(panels) + 0.9), layout="constrained")
     grid = figure.subplots(len(panels), 3, squeeze=False)
     for row, panel in zip(grid, panels):
         planes = [
-            sample(panel.field, axes, first[..., None] * frame["xyz".index(a)] + second[..., None] * frame["xyz".index(b)])
+            sample(panel.field, axes, middle + first[..., None] * frame["xyz".index(a)] + second[..., None] * frame["xyz".index(b)])
             for a, b in PLANES
         ]
         _draw_row(figure, row, panel, planes, r_show)

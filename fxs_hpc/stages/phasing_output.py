@@ -11,7 +11,7 @@ from fxs_hpc.files.data_h5 import Reconstruction
 from fxs_hpc.files.vts import write_vts
 from fxs_hpc.report.invariants import plot_moduli
 from fxs_hpc.report.phasing import plot_error_metrics
-from fxs_hpc.report.sections import Panel, SphericalAxes, plot_sections, principal_frame
+from fxs_hpc.report.sections import Panel, SphericalAxes, centre_of_mass, plot_sections, principal_frame
 from fxs_hpc.stages.phasing_problem import Problem
 from fxs_hpc.stages.workspace import Workspace
 
@@ -85,7 +85,8 @@ def _draw_sections(path: Path, problem: Problem, number: int, found: Reconstruct
     support = np.ascontiguousarray(np.moveaxis(found.last_support_mask[:cut].astype(float), 0, -1))
     panels = [Panel("last density, after a Fourier transform and back", cleaned), Panel("support", support)]
     subtitle = f"reconstruction {number}, last error {found.errors['main'][-1]:.2e}, best {found.best_error:.2e}"
-    plot_sections(path, panels, axes, float(radial.r[cut - 1]), principal_frame(cleaned, axes), subtitle)
+    centre = centre_of_mass(cleaned, axes)
+    plot_sections(path, panels, axes, float(radial.r[cut - 1]), principal_frame(cleaned, axes, centre), subtitle, centre=centre)
 
 
 def draw_run(

@@ -5,7 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from fxs_hpc.harmonics.grids import AngularGrid
 from fxs_hpc.report.resolution import plot_comparison, plot_fsc, plot_prtf
-from fxs_hpc.report.sections import Panel, SphericalAxes, plot_sections, principal_frame, sample
+from fxs_hpc.report.sections import Panel, SphericalAxes, centre_of_mass, plot_sections, principal_frame, sample
 
 ANGULAR = AngularGrid(48, 96)
 AXES = SphericalAxes((np.arange(40) + 0.5) * 1.5, ANGULAR.theta, ANGULAR.phi)
@@ -41,3 +41,16 @@ def test_pictures_are_drawn(tmp_path):
     plot_comparison(tmp_path / "c.png", q, q, [1e-5, 1e-3], {"a": [0.9, 0.8]}, {"a": 0.9, "b": 0.8})
     plot_comparison(tmp_path / "d.png", q, q, [1e-5], {"a": [0.9]}, {"a": 0.9})
     assert all((tmp_path / f"{name}.png").stat().st_size > 5000 for name in "spfcd")
+
+
+def test_frame_and_centre_of_a_shifted_ellipsoid():
+    """Centre of mass and principal axes about it, of a Gaussian with known widths far from the origin."""
+    grid = AngularGrid(32, 64)
+    axes = SphericalAxes(np.linspace(0.5, 99.5, 100), grid.theta, grid.phi)
+    place, widths = np.array([25.0, -15.0, 10.0]), np.array([6.0, 14.0, 9.0])
+    points = grid.directions()[:, :, None, :] * axes.r[:, None]
+    density = np.exp(-(((points - place) / widths) ** 2).sum(axis=-1) / 2)
+    centre = centre_of_mass(density, axes)
+    np.testing.assert_allclose(centre, place, atol=0.2)
+    frame = principal_frame(density, axes, centre)
+    np.testing.assert_allclose(np.abs(frame), [[0, 1, 0], [0, 0, 1], [1, 0, 0]], atol=0.03)
