@@ -62,7 +62,7 @@ def fxs(
             return
         if full:
             raise UsageError("--full belongs to `fxs-hpc fxs settings COMMAND`")
-        run_config = ini.load(_config_path(config))
+        run_config = _run_config(config)
         chain = load_all(words, run_config, overrides)
         if resume:
             chain = _from_reconstruct(chain)
@@ -72,7 +72,7 @@ def fxs(
             announce(number, len(chain), loaded)
             context = _context(loaded, run_config, resume and loaded.command == RESUMABLE, today)
             if dry_run:
-                _show_plan(_stage(loaded.command), loaded, context)
+                _show_plan(_stage(loaded.command), loaded, context, first=number == 1)
             else:
                 folders.append(_stage(loaded.command).run(loaded.model, context))
                 click.echo(f"  results in {nice(folders[-1])}")
@@ -94,6 +94,15 @@ def _settings_text(words: Sequence[str], full: bool) -> str:
     if len(words) != 1:
         raise UsageError(f"fxs settings: name one command of {', '.join(COMMANDS)}")
     return commented_yaml(command_named(words[0]), full)
+
+
+def _run_config(given: Path | None) -> ini.RunConfig:
+    config = ini.load(_config_path(given))
+    if not config.home.is_dir():
+        raise SettingsError(f"{config.path}: home_dir: there is no folder {config.home}; `fxs-hpc init {config.home}` makes it")
+    if config.threads and config.threads > config.cores:
+        click.echo(f"note: threads = {config.threads} in {config.path}, but there are {config.cores} cores; those are used")
+    return config
 
 
 def _config_path(given: Path | None) -> Path:
@@ -132,10 +141,12 @@ def _stage(command: str) -> ModuleType:
         raise
 
 
-def _show_plan(stage: ModuleType, loaded: Loaded, context: Context) -> None:
+def _show_plan(stage: ModuleType, loaded: Loaded, context: Context, first: bool) -> None:
     try:
         plan: Plan = stage.plan(loaded.model, context)
     except (InputFileError, DataError) as error:
+        if first:
+            raise
         click.echo(f"  cannot be planned yet: {error}")
         return
     show_plan(plan, context.config.home, context.threads)

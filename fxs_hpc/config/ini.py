@@ -19,6 +19,9 @@ FILE_NAME = "config.ini"
 RUN_KEYS = ("threads", "precision", "ranks")
 FXS_KEYS = tuple(COMMANDS)
 SLURM_KEYS = ("partition", "account", "qos", "time", "nodes", "ntasks", "cpus", "mem", "gres", "constraint", "setup", "options")
+MEANT = ("home_dir", *RUN_KEYS, *FXS_KEYS)
+MISSPELT = 0.85
+"""A global key as near as this to one of ours is a slip of the pen, no key of EMC."""
 OURS: Mapping[str, tuple[str, ...]] = {"run": RUN_KEYS, "fxs": FXS_KEYS, "slurm": SLURM_KEYS}
 
 
@@ -57,8 +60,8 @@ class RunConfig:
 
     @property
     def cores(self) -> int:
-        """Number of cores that this run may use."""
-        return self.threads or available_cores()
+        """Number of cores that this run may use: `threads`, but not more than there are."""
+        return min(self.threads or available_cores(), available_cores())
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ def load(path: Path) -> RunConfig:
         return _config(path.resolve(), lines)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not a text file in UTF-8") from None
     except SettingsError as error:
         raise SettingsError(f"{path}, {error}") from None
 
@@ -165,6 +170,8 @@ def _check_key(line: _Line) -> None:
         home = next((section for section, keys in OURS.items() if line.key in keys and section != "slurm"), None)
         if home:
             raise SettingsError(f"line {line.number}: {line.key} belongs in the section [{home}]")
+        if line.key != "home_dir" and (near := suggestion(line.key, MEANT, cutoff=MISSPELT)):
+            raise SettingsError(f"line {line.number}: unknown key {line.key!r}{near}")
         return
     if line.key == "home_dir":
         raise SettingsError(f"line {line.number}: home_dir belongs before the first section")

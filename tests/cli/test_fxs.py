@@ -61,6 +61,11 @@ def test_a_dry_run_runs_nothing(work):
         assert words in result.output
 
 
+def test_a_dry_run_that_lacks_its_own_input_fails(work):
+    result = work.call("extract", "tutorial", "--dry-run")
+    assert result.exit_code == 1 and "error: no ccd" in result.output
+
+
 def test_resume_and_options_reach_the_stage(work):
     work.call("reconstruct", "tutorial", "--resume", "--set", "grid.max_order=63")
     _, settings, context = work.ran[0]
@@ -133,6 +138,20 @@ def test_without_a_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["fxs", "extract", "tutorial"])
     assert result.exit_code == 2 and "fxs-hpc init DIR" in result.output
+
+
+def test_home_dir_must_exist(work):
+    config = Path("config.ini")
+    config.write_text(config.read_text().replace("home_dir = .", "home_dir = nowhere"))
+    result = work.call("extract", "tutorial")
+    assert result.exit_code == 2 and "home_dir: there is no folder" in result.output and work.ran == []
+
+
+def test_more_threads_than_cores_are_not_used(work):
+    config = Path("config.ini")
+    config.write_text(config.read_text().replace("threads = auto", "threads = 9999"))
+    result = work.call("extract", "tutorial")
+    assert "note: threads = 9999" in result.output and work.ran[0][2].threads < 9999
 
 
 def test_python_minus_m(tmp_path):

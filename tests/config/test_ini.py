@@ -25,7 +25,8 @@ def test_the_template(tmp_path):
 def test_values(tmp_path):
     text = "home_dir = work\n[run]\nthreads = 3\nprecision = double # exact\n[slurm]\ntime = 1:00:00\n[slurm:reconstruct]\ngres = gpu:1\n"
     loaded = config(tmp_path, text)
-    assert (loaded.home, loaded.threads, loaded.cores, loaded.precision) == (tmp_path / "work", 3, 3, "double")
+    assert (loaded.home, loaded.threads, loaded.precision) == (tmp_path / "work", 3, "double")
+    assert loaded.cores == min(3, ini.available_cores())
     assert loaded.slurm == {"": {"time": "1:00:00"}, "reconstruct": {"gres": "gpu:1"}}
 
 
@@ -61,6 +62,7 @@ def test_the_reference_file_loads(reference_data):
     ("text", "expected"),
     [
         ("[run]\nthread = 2\n", "line 2: unknown key 'thread' in [run] (did you mean 'threads'"),
+        ("homedir = .\n", "line 1: unknown key 'homedir' (did you mean 'home_dir'"),
         ("[run]\nthreads = many\n", "line 2: threads = many: allowed is 'auto' or an integer >= 1"),
         ("[run]\nthreads = 0\n", "threads = 0"),
         ("[run]\nprecision = singel\n", "did you mean 'single'"),
