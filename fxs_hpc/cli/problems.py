@@ -1,9 +1,13 @@
 """How errors reach the user: one sentence and an exit code; the traceback only on request."""
 
+import errno
+import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -34,11 +38,31 @@ def reported(debug: bool) -> Iterator[None]:
         _show(debug)
         click.echo("error: out of memory; --dry-run says how much is needed", err=True)
         sys.exit(1)
+    except OSError as error:
+        _show(debug)
+        click.echo(f"error: {_of_system(error, debug)}", err=True)
+        sys.exit(1)
     except Exception as error:
         _show(debug)
-        hint = "" if debug else "; --debug shows where"
-        click.echo(f"error: unexpected {type(error).__name__}: {error} (a fault of the program{hint})", err=True)
+        click.echo(f"error: {_unexpected(error, debug)}", err=True)
         sys.exit(1)
+
+
+def _of_system(error: OSError, debug: bool) -> str:
+    """What the operating system refused, in a sentence; HDF5 hides the file's name in its message."""
+    hidden = re.search(r"filename = '([^']+)'", str(error))
+    path = Path(os.fsdecode(error.filename)) if error.filename else Path(hidden[1]) if hidden else None
+    where = f"in {path.parent}" if path else "where the results go"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space is left {where}; nothing complete was lost. Free some: --dry-run says how much a command needs"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"nothing may be written {where} ({os.strerror(error.errno)}); change its permissions, or home_dir in config.ini"
+    return _unexpected(error, debug)
+
+
+def _unexpected(error: Exception, debug: bool) -> str:
+    hint = "" if debug else "; --debug shows where"
+    return f"unexpected {type(error).__name__}: {error} (a fault of the program{hint})"
 
 
 def _show(debug: bool) -> None:

@@ -248,13 +248,14 @@ class Reconstruct(Section):
 
     def _one_entry_per_loop(self) -> None:
         real, loops = self.projections.real, self.main_loop.sub_loops
-        lists = {
+        lists: dict[str, tuple[Any, ...]] = {
             "projections.real.shrink_wrap.sigmas": real.shrink_wrap.sigmas,
             "projections.real.shrink_wrap.thresholds": real.shrink_wrap.thresholds,
             "projections.real.HIO.beta": real.HIO.beta,
             "projections.real.RAAR.beta": real.RAAR.beta,
-            "main_loop.resolution_schedule": self.main_loop.resolution_schedule if isinstance(self.main_loop.resolution_schedule, tuple) else ((),),
         }
+        if isinstance(self.main_loop.resolution_schedule, tuple):
+            lists["main_loop.resolution_schedule"] = self.main_loop.resolution_schedule
         for key, values in lists.items():
             if len(values) != 1 and not len(loops.order) <= len(values) <= max(len(loops.order), len(loops.loops)):
                 raise ValueError(

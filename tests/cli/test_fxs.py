@@ -104,6 +104,10 @@ def test_mistakes_end_with_a_sentence_and_a_code(work, words, code, expected):
         (DataError("NaN in C"), 1, "error: NaN in C"),
         (ValueError("odd"), 1, "error: unexpected ValueError: odd"),
         (MemoryError(), 1, "out of memory"),
+        (OSError(28, "No space left", "/x/y.h5"), 1, "error: no space is left in /x;"),
+        (OSError(28, "Can't write data (filename = '/x/y.h5', errno = 28)"), 1, "error: no space is left in /x;"),
+        (PermissionError(13, "Permission denied", "/x/y.h5"), 1, "error: nothing may be written in /x (Permission denied)"),
+        (OSError(5, "Input/output error"), 1, "error: unexpected OSError"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
