@@ -23,6 +23,13 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _false(value: Any) -> Any:
+    """False itself: 0 equals it, but `threshold: [0, False]` means two things."""
+    if value is not False:
+        raise ValueError("allowed is False")
+    return value
+
+
 def _integer(value: Any) -> Any:
     value = _number(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -46,7 +53,7 @@ Integer = Annotated[int, BeforeValidator(_integer)]
 Count = Annotated[int, BeforeValidator(_integer), Field(ge=1)]
 Index = Annotated[int, BeforeValidator(_integer), Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
-No = Literal[False]
+No = Annotated[Literal[False], BeforeValidator(_false)]
 Maybe = Annotated[FiniteReal | None, BeforeValidator(_none)]
 IterationLimit = Annotated[Index | float, BeforeValidator(_integer)]
 Selection = bool | slice | tuple[Index, ...]

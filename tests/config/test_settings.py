@@ -286,3 +286,13 @@ def test_changed_leaves_out_what_follows_another_key(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("particle_radius: 200\n")
     assert load("reconstruct", str(path), tmp_path).changed == {"particle_radius": 200}
+
+
+def test_zero_is_not_false():
+    """`threshold: [0, False]` of the tutorial bounds the density from below; 0 == False must not undo that."""
+    threshold = model("reconstruct", "projections: {real: {projections: {value_threshold: {threshold: [0, False]}}}}")
+    assert threshold.projections.real.projections.value_threshold.threshold[0] is not False
+    assert threshold.projections.real.projections.value_threshold.threshold[1] is False
+    enforced = model("reconstruct", "projections: {real: {projections: {support: {enforce_initial_support: {if_error_bigger_than: 0}}}}}")
+    assert enforced.projections.real.projections.support.enforce_initial_support.if_error_bigger_than is not False
+    assert model("reconstruct", "multi_process: {n_parallel_reconstructions: 1}").multi_process.n_parallel_reconstructions is not True
