@@ -18,11 +18,11 @@ from fxs_hpc.config.document import commented_yaml
 from fxs_hpc.config.settings import Loaded
 from fxs_hpc.errors import DataError, InputFileError, SettingsError, UsageError
 from fxs_hpc.stages.context import Context, Plan
+from fxs_hpc.stages.finished import finished
 from fxs_hpc.stages.workspace import Workspace, date_of, now
 
 COMMAND_LIST = "\n".join(f"  {command.name:13s} {command.summary}" for command in COMMANDS.values())
 
-RESUMABLE = "reconstruct"
 
 EPILOG = f"""\b
 Commands, in the order of the work:
@@ -45,7 +45,7 @@ Examples:
 @click.argument("words", nargs=-1, metavar="COMMAND [NAME] [COMMAND [NAME] ...]")
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="config.ini; else that of this directory or of a parent.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, with memory and disk, and stop.")
-@click.option("--resume", is_flag=True, help="Continue the newest unfinished `reconstruct`; commands before it in the chain are done.")
+@click.option("--resume", is_flag=True, help="Leave out commands that are done with these settings and inputs, and continue an unfinished `reconstruct`.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting; with several commands COMMAND.KEY=VALUE.")
 @click.option("--full", is_flag=True, help="With `settings`: every key, also the rare ones.")
 @click.option("-v", "--debug", is_flag=True, help="Show where an error comes from.")
@@ -64,30 +64,21 @@ def fxs(
             raise UsageError("--full belongs to `fxs-hpc fxs settings COMMAND`")
         run_config = _run_config(config)
         chain = load_all(words, run_config, overrides)
-        if resume:
-            chain = _from_reconstruct(chain)
         today = date_of(now())
         folders = []
         for number, loaded in enumerate(chain, start=1):
             announce(number, len(chain), loaded)
-            context = _context(loaded, run_config, resume and loaded.command == RESUMABLE, today)
-            if dry_run:
+            context = _context(loaded, run_config, resume, today)
+            done = finished(loaded.command, loaded.model, context) if resume else None
+            if done is not None:
+                folders.append(done)
+                click.echo(f"  done before: results in {nice(done)}")
+            elif dry_run:
                 _show_plan(_stage(loaded.command), loaded, context, first=number == 1)
             else:
                 folders.append(_stage(loaded.command).run(loaded.model, context))
                 click.echo(f"  results in {nice(folders[-1])}")
         show_pictures(folders)
-
-
-def _from_reconstruct(chain: list[Loaded]) -> list[Loaded]:
-    """The part of a chain that is still to be done when its `reconstruct` was cut off."""
-    commands = [loaded.command for loaded in chain]
-    if RESUMABLE not in commands:
-        raise UsageError(f"--resume continues `{RESUMABLE}`, the other commands take seconds: leave it out")
-    first = commands.index(RESUMABLE)
-    if first:
-        click.echo(f"--resume: {', '.join(commands[:first])} done before")
-    return chain[first:]
 
 
 def _settings_text(words: Sequence[str], full: bool) -> str:

@@ -21,6 +21,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "projections.reciprocal.scale": 2.0,
         "projections.real.shrink_wrap.kernel": "flat_top",
         "main_loop.resolution_schedule": False,
+        "main_loop.sub_loops.main.iterations": 5,
+        "main_loop.sub_loops.refinement.iterations": 2,
         "projections.real.projections.apply": ("support", "value_threshold", "limit_imag"),
     },
 }
