@@ -45,7 +45,7 @@ Examples:
 @click.argument("words", nargs=-1, metavar="COMMAND [NAME] [COMMAND [NAME] ...]")
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="config.ini; else that of this directory or of a parent.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, with memory and disk, and stop.")
-@click.option("--resume", is_flag=True, help="Leave out commands that are done with these settings and inputs, and continue an unfinished `reconstruct`.")
+@click.option("--resume", is_flag=True, help="Leave out what is done with these settings and inputs; continue an unfinished `reconstruct`.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting; with several commands COMMAND.KEY=VALUE.")
 @click.option("--full", is_flag=True, help="With `settings`: every key, also the rare ones.")
 @click.option("-v", "--debug", is_flag=True, help="Show where an error comes from.")

@@ -21,6 +21,9 @@ from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.atomic import replacing
 from fxs_hpc.fxs.phasing import Progress
 
+CHECKPOINTS = "checkpoint_*.h5"
+"""Pattern of the checkpoints in a run folder."""
+
 _WHICH = ("last", "best")
 
 

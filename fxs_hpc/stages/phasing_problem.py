@@ -109,8 +109,8 @@ def problem(settings: Reconstruct, data: InvariantData, seed: int, precision: Pr
         average = 2 * np.sqrt(np.pi) * phasing_data.regrid(data.average_intensity, data.q, radial.q, "cubic")
     if precision == "single" and not _SINGLE_RANGE[0] < np.abs(average).max() < _SINGLE_RANGE[1]:
         raise DataError(
-            f"intensities of {np.abs(average).max():.1e} leave the range of single precision when they are squared; set precision = double in "
-            "config.ini, or bring the data to another unit"
+            f"intensities of {np.abs(average).max():.1e} leave the range of single precision when they are squared; set precision = double "
+            "in config.ini, or bring the data to another unit"
         )
     return Problem(
         geometry=grids,

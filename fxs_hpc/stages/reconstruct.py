@@ -11,9 +11,9 @@ import yaml
 from fxs_hpc.config.reconstruct import Reconstruct
 from fxs_hpc.engine.layout import padded
 from fxs_hpc.engine.numpy_engine import NumpyEngine
-from fxs_hpc.errors import NumericalError, SettingsError, UsageError
+from fxs_hpc.errors import NumericalError, SettingsError
 from fxs_hpc.files.atomic import remove_leftovers
-from fxs_hpc.files.checkpoint import read_checkpoint
+from fxs_hpc.files.checkpoint import CHECKPOINTS, read_checkpoint
 from fxs_hpc.files.data_h5 import Reconstruction, RunDescription, write_data
 from fxs_hpc.files.lock import locked
 from fxs_hpc.files.proj_data import read_proj_data
@@ -22,6 +22,7 @@ from fxs_hpc.fxs.invariants import InvariantData
 from fxs_hpc.stages import phasing_grids, phasing_problem, phasing_schedule, provenance
 from fxs_hpc.stages.context import Context, Plan
 from fxs_hpc.stages.cores import available_memory
+from fxs_hpc.stages.finished import differing
 from fxs_hpc.stages.phasing_output import draw_one, draw_run, shown
 from fxs_hpc.stages.phasing_problem import Problem
 from fxs_hpc.stages.phasing_worker import Report, checkpoint_path, fingerprint, result
@@ -31,7 +32,6 @@ from fxs_hpc.stages.workers import run_all
 FEWEST = 4
 """Reconstructions made when the settings leave the number open: `average` needs some, even on a laptop."""
 
-CHECKPOINTS = "checkpoint_*.h5"
 
 VTK_BYTES = 23
 """Of the two VTK files of a reconstruction, compressed, for each voxel."""
@@ -88,44 +88,42 @@ def _is_unfinished(folder: Path, name: str) -> bool:
     return (folder / "settings.yaml").exists() and (not (folder / name).exists() or any(folder.glob(CHECKPOINTS)))
 
 
-def _unfinished_run(context: Context, settings: Reconstruct) -> tuple[Path, int]:
-    """The newest run folder without data.h5 or with checkpoints, and its number."""
+def unfinished_run(context: Context, settings: Reconstruct) -> Path | None:
+    """The newest run folder without data.h5 or with checkpoints, if there is one."""
     workspace, name = context.workspace, settings.IO.files.reconstructions.name
     runs = workspace.folder("results", run=0).parent.parent.glob("*/run_*")
     unfinished = [folder for folder in runs if _is_unfinished(folder, name)]
-    if not unfinished:
-        raise UsageError(
-            f"--resume: no unfinished run of {settings.structure_name!r} in {workspace.folder('results', run=0).parent.parent}; "
-            "leave --resume out"
-        )
-    folder = max(unfinished, key=lambda path: (path / "settings.yaml").stat().st_mtime)
-    return folder, int(folder.name.removeprefix("run_"))
+    return max(unfinished, key=lambda path: (path / "settings.yaml").stat().st_mtime) if unfinished else None
+
+
+def _run_folder(context: Context, settings: Reconstruct) -> tuple[Path, bool]:
+    """Folder to write to, and whether it holds a run to be continued."""
+    begun = unfinished_run(context, settings) if context.resume else None
+    if begun is not None:
+        return begun, True
+    if context.resume:
+        context.say("  nothing was begun with these inputs: a new run")
+    number = context.workspace.next_run("results")
+    return context.workspace.folder("results", run=number), False
 
 
 def _relevant(tree: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in tree.items() if key not in (*_IRRELEVANT, "provenance")}
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    return {key: value for name, item in tree.items() for key, value in _flat(item, f"{prefix}.{name}" if prefix else name).items()}
-
-
 def _refuse_other_settings(folder: Path, settings: Reconstruct, context: Context, source: Path, seed: int) -> None:
     """A run is continued only with what it was begun with."""
     stored = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
-    before, now = _flat(_relevant(stored)), _flat(yaml.safe_load(provenance.as_yaml(_relevant(settings.tree()))))
-    differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    different = differing(stored, settings, (*_IRRELEVANT, "provenance"))
     block = stored.get("provenance", {})
     for name, value in (("precision", context.precision), ("seed", seed)):
         if block.get(name) != value:
-            differing.append(f"{name} ({block.get(name)} then, {value} now)")
+            different.append(f"{name} ({block.get(name)} then, {value} now)")
     if provenance.sha256(source) not in block.get("inputs", {}).values():
-        differing.append(f"the invariants in {source}")
-    if differing:
+        different.append(f"the invariants in {source}")
+    if different:
         raise SettingsError(
-            f"{folder}: was begun with other values of {', '.join(differing)}; restore them to resume, or start anew without --resume. "
+            f"{folder}: was begun with other values of {', '.join(different)}; restore them to resume, or start anew without --resume. "
             "Safe to change: IO, multi_process, threads"
         )
 
@@ -135,19 +133,15 @@ def run(settings: Reconstruct, context: Context) -> Path:
     started = time.monotonic()
     source = context.workspace.find("invariants").resolve()
     data = read_proj_data(source)
-    if context.resume:
-        folder, number = _unfinished_run(context, settings)
-    else:
-        number = context.workspace.next_run("results")
-        folder = context.workspace.folder("results", run=number)
-    seed = number if settings.seed == "auto" else int(settings.seed)
-    if context.resume:
+    folder, begun = _run_folder(context, settings)
+    seed = int(folder.name.removeprefix("run_")) if settings.seed == "auto" else int(settings.seed)
+    if begun:
         _refuse_other_settings(folder, settings, context, source, seed)
     problem = phasing_problem.problem(settings, data, seed, context.precision)
     wanted = number_wanted(settings, context.threads)
     with locked(folder):
         remove_leftovers(folder)
-        if not context.resume:
+        if not begun:
             provenance.write(folder, "settings.yaml", settings, context, inputs=[source], seed=seed)
         mark = fingerprint(provenance.as_yaml([_relevant(settings.tree()), seed, context.precision, provenance.sha256(source)]))
         _announce(settings, context, problem, data, wanted)

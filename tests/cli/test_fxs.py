@@ -73,7 +73,7 @@ def test_resume_and_options_reach_the_stage(work):
 
 
 def test_a_resumed_chain_leaves_out_what_is_done(work, monkeypatch):
-    done = {"simulate_ccd": work.home / "ccd", "extract": work.home / "invariants"}
+    done = {"simulate_ccd": Path.cwd() / "ccd", "extract": Path.cwd() / "invariants"}
     monkeypatch.setattr("fxs_hpc.cli.fxs.finished", lambda command, settings, context: done.get(command))
     result = work.call("simulate_ccd", "demo", "extract", "demo", "reconstruct", "demo", "average", "demo", "--resume")
     assert [(command, context.resume) for command, _, context in work.ran] == [("reconstruct", True), ("average", True)]

@@ -16,6 +16,7 @@ from fxs_hpc.errors import InputFileError, SettingsError, UsageError
 from fxs_hpc.files import atomic, data_h5
 from fxs_hpc.files.lock import locked
 from fxs_hpc.stages import phasing_worker, reconstruct
+from fxs_hpc.stages.finished import finished
 
 CONFIG = "home_dir = .\n[run]\nthreads = {threads}\nprecision = double\n"
 
@@ -238,12 +239,23 @@ def test_a_checkpoint_of_another_run_is_refused(home, every_operation):
     assert any("checkpoint_1.h5" in line and "without --resume" in line for line in said)
 
 
-def test_nothing_to_resume(home):
-    with pytest.raises(UsageError, match="no unfinished run of 'blobs'.*leave --resume out"):
-        particle.run(home, resume=True)
-    particle.run(home)
-    with pytest.raises(UsageError, match="no unfinished run"):
-        particle.run(home, resume=True)
+def test_nothing_to_resume_begins_a_run(home):
+    said = []
+    assert particle.run(home, resume=True, say=said.append).name == "run_0"
+    assert any("a new run" in line for line in said)
+
+
+def test_what_is_finished_is_known_by_settings_and_inputs(home, every_operation):
+    """A run counts as done only with the same settings and the same invariants, and when it is complete."""
+    assert finished("reconstruct", *particle.stage(home, seed=7)) is None
+    unfinished = interrupted(home)
+    assert finished("reconstruct", *particle.stage(home, seed=7)) is None
+    folder = particle.run(home, seed=7, resume=True)
+    assert folder == unfinished and finished("reconstruct", *particle.stage(home, seed=7)) == folder
+    assert finished("reconstruct", *particle.stage(home, seed=8)) is None
+    assert finished("reconstruct", *particle.stage(home, precision="single", seed=7)) is None
+    particle.make_home(home, particle.invariants(scale=1.01))
+    assert finished("reconstruct", *particle.stage(home, seed=7)) is None
 
 
 def test_a_new_run_leaves_an_unfinished_one_alone(home, unbroken, every_operation):

@@ -1,0 +1,83 @@
+"""Which commands of a chain are done already: decided by what lies on disk, not by what was said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import fxs_hpc
+from fxs_hpc.errors import InputFileError
+from fxs_hpc.files.checkpoint import CHECKPOINTS
+from fxs_hpc.stages import provenance
+from fxs_hpc.stages.context import Context
+
+_NOT_COMPARED = ("IO", "provenance", "settings_version")
+
+
+@dataclass(frozen=True)
+class _Product:
+    """Main file of a command and its input, as keys of IO.files, and the file its settings are kept in."""
+
+    result: str
+    source: str | None
+    settings: str = "settings.yaml"
+
+
+_PRODUCTS = {
+    "simulate_ccd": _Product("ccd", None),
+    "extract": _Product("invariants", "ccd", "extraction_settings.yaml"),
+    "reconstruct": _Product("reconstructions", "invariants"),
+    "average": _Product("average_results", "reconstructions"),
+}
+
+
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted key -> value."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {key: value for name, item in tree.items() for key, value in flat(item, f"{prefix}.{name}" if prefix else name).items()}
+
+
+def differing(stored: dict[str, Any], settings: Any, ignored: Sequence[str]) -> list[str]:
+    """Dotted keys whose value in a stored settings file is not that of `settings`; top-level keys `ignored` do not count."""
+    now = yaml.safe_load(provenance.as_yaml(settings.tree()))
+    trees = [flat({key: value for key, value in tree.items() if key not in ignored}) for tree in (stored, now)]
+    return sorted(key for key in trees[0].keys() | trees[1].keys() if trees[0].get(key) != trees[1].get(key))
+
+
+def finished(command: str, settings: Any, context: Context) -> Path | None:
+    """Folder of the newest complete run of `command` with these settings, this version and the inputs as they are now, or None."""
+    product, workspace = _PRODUCTS[command], context.workspace
+    try:
+        hashes = {provenance.sha256(path) for path in _inputs(product, settings, context)}
+    except InputFileError:
+        return None
+    first = workspace.file(product.result, run=0, dimensions=3)
+    runs = [folder for folder in first.parent.parent.parent.glob("*/run_*") if (folder / first.name).exists()]
+    for folder in sorted(runs, key=lambda path: (path / first.name).stat().st_mtime, reverse=True):
+        if not any(folder.glob(CHECKPOINTS)) and _same(folder / product.settings, settings, context, hashes):
+            return folder
+    return None
+
+
+def _inputs(product: _Product, settings: Any, context: Context) -> list[Path]:
+    if product.source is None:
+        return []
+    if product.source == "reconstructions":
+        return list(context.workspace.paths(product.source, settings.reconstruction_files, dimensions=3))
+    return [context.workspace.find(product.source)]
+
+
+def _same(path: Path, settings: Any, context: Context, hashes: set[str]) -> bool:
+    if not path.exists():
+        return False
+    stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+    block = stored.get("provenance", {})
+    return (
+        block.get("version") == fxs_hpc.__version__
+        and block.get("precision") == context.precision
+        and set((block.get("inputs") or {}).values()) == hashes
+        and not differing(stored, settings, _NOT_COMPARED)
+    )
