@@ -23,6 +23,7 @@ REPORT_SECONDS = 0.5
 class Report:
     """Where a reconstruction stands, for the progress display. steps_total counts projection steps.
 
+    ended_iteration : whether this was the last operation of an iteration of its block.
     failure : why it ended without a result; died : its process is gone, so that it can be continued.
     """
 
@@ -34,6 +35,7 @@ class Report:
     method: str
     error: float
     best_error: float
+    ended_iteration: bool = False
     finished: bool = False
     failure: str = ""
     died: bool = False
@@ -83,13 +85,12 @@ def reconstruct(problem: Problem, reconstruction: int, folder: Path, mark: str, 
         _start(engine, problem, reconstruction)
         progress = _resumed(engine, path, mark, problem)
         saved = reported = time.monotonic()
-        place = ("", 0)
         for operation in phasing.run(engine, operations, problem.rules, progress):
             now = time.monotonic()
-            here = (operation.block, getattr(operation, "iteration", 0))
-            if progress.steps and (now - reported > REPORT_SECONDS or here != place):
-                report(_report(reconstruction, progress, total, operation))
-                reported, place = now, here
+            ended = progress.position < len(operations) and _iteration(operations[progress.position]) != _iteration(operation)
+            if progress.steps and (ended or now - reported > REPORT_SECONDS):
+                report(_report(reconstruction, progress, total, operation, ended_iteration=ended))
+                reported = now
             if now - saved > CHECKPOINT_SECONDS:
                 write_checkpoint(path, Checkpoint(mark, progress, engine.snapshots()))
                 saved = time.monotonic()
@@ -97,12 +98,17 @@ def reconstruct(problem: Problem, reconstruction: int, folder: Path, mark: str, 
         report(_report(reconstruction, progress, total, operations[-1], finished=True))
 
 
-def _report(number: int, progress: phasing.Progress, total: int, operation: schedule.Operation, finished: bool = False) -> Report:
+def _iteration(operation: schedule.Operation) -> tuple[str, int]:
+    return operation.block, getattr(operation, "iteration", -1)
+
+
+def _report(
+    number: int, progress: phasing.Progress, total: int, operation: schedule.Operation, ended_iteration: bool = False, finished: bool = False
+) -> Report:
     method = operation.update.method if isinstance(operation, schedule.Step) else "SW"
-    iteration = getattr(operation, "iteration", 0)
-    return Report(
-        number, progress.steps, total, operation.block, iteration + 1, method, progress.last_error, progress.best_error, finished
-    )
+    iteration = getattr(operation, "iteration", 0) + 1
+    where = (operation.block, iteration, method)
+    return Report(number, progress.steps, total, *where, progress.last_error, progress.best_error, ended_iteration, finished)
 
 
 def result(engine: NumpyEngine, problem: Problem, reconstruction: int, folder: Path, mark: str) -> Reconstruction:

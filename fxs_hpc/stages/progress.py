@@ -26,28 +26,26 @@ class Lines:
         self._say, self._total = say, count * steps_total
         self._steps: dict[int, int] = {}
         self._first: dict[int, int] = {}
-        self._shown: dict[int, tuple[str, int]] = {}
-        self._start = time.monotonic()
+        self._start: float | None = None
 
     def show(self, report: Report) -> None:
         """Take a report in."""
+        self._start = self._start or time.monotonic()
         self._first.setdefault(report.reconstruction, report.steps)
         self._steps[report.reconstruction] = report.steps
-        place = (report.block, report.iteration)
         if report.failure:
             self._say(f"  P{report.reconstruction}: failed: {report.failure}")
-        elif report.finished or self._shown.get(report.reconstruction, place) != place:
-            where = "done" if report.finished else f"{report.block} Loop:{report.iteration} Method:{report.method}"
+        elif report.finished or report.ended_iteration:
+            where = "done" if report.finished else f"{report.block} Loop:{report.iteration} ended"
             self._say(
                 f"  P{report.reconstruction}: {where}  step {report.steps} of {report.steps_total}  error {report.error:.3e}  "
                 f"best {report.best_error:.3e}{self._time_left()}"
             )
-        self._shown[report.reconstruction] = place
 
     def _time_left(self) -> str:
         made = sum(self._steps.values()) - sum(self._first.values())
         rest = self._total - sum(self._steps.values())
-        elapsed = time.monotonic() - self._start
+        elapsed = time.monotonic() - (self._start or 0)
         return f"  about {duration(rest * elapsed / made)} left" if made > 0 and rest > 0 else ""
 
     def close(self) -> None:

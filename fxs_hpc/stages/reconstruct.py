@@ -166,7 +166,7 @@ def _announce(settings: Reconstruct, context: Context, problem: Problem, data: I
         f"orders {min(settings.projections.reciprocal.used_order_ids)}..{max(settings.projections.reciprocal.used_order_ids)} of the data, "
         f"{context.precision} precision, seed {problem.seed}"
     )
-    context.say(f"  {wanted} reconstructions, {processes} at a time, one core (and one BLAS thread) each, on the CPU")
+    context.say(f"  {wanted} reconstructions, {processes} at a time, one core (and one BLAS thread) each, on the CPU; P<n> is number n")
     for line in phasing_grids.warnings(settings, data, grids):
         context.say(f"  note: {line}")
 

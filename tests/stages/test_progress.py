@@ -28,7 +28,7 @@ def test_one_line_per_iteration_of_a_block():
     lines = progress.Lines(said.append, 2, 20)
     for steps in range(1, 11):
         for number in (0, 1):
-            lines.show(report(number, steps, iteration=1 + (steps - 1) // 5))
+            lines.show(report(number, steps, iteration=1 + (steps - 1) // 5, ended_iteration=steps == 5))
     lines.show(report(0, 20, finished=True))
     lines.show(report(1, 11, failure="the error is nan"))
     lines.close()
