@@ -103,7 +103,12 @@ def _iteration(operation: schedule.Operation) -> tuple[str, int]:
 
 
 def _report(
-    number: int, progress: phasing.Progress, total: int, operation: schedule.Operation, ended_iteration: bool = False, finished: bool = False
+    number: int,
+    progress: phasing.Progress,
+    total: int,
+    operation: schedule.Operation,
+    ended_iteration: bool = False,
+    finished: bool = False,
 ) -> Report:
     method = operation.update.method if isinstance(operation, schedule.Step) else "SW"
     iteration = getattr(operation, "iteration", 0) + 1
