@@ -24,7 +24,7 @@ import numba
 import numpy as np
 
 from fxs_hpc.engine import fft as azimuthal_fft
-from fxs_hpc.engine.fft import COMPILE, LANES, fft, result_tile
+from fxs_hpc.engine.fft import COMPILE, INLINE, LANES, fft, result_tile
 
 INSIDE_SUPPORT = 1
 INSIDE_INITIAL_SUPPORT = 2
@@ -37,8 +37,6 @@ U = np.uint64
 
 REVISION = zlib.crc32(Path(__file__).read_bytes()) ^ azimuthal_fft.REVISION
 """As in `engine.fft`, for kernels that use the helpers of this file."""
-
-INLINE: dict[str, Any] = {**COMPILE, "forceinline": True}
 
 
 def work_size(length: int) -> int:

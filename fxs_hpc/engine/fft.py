@@ -27,6 +27,10 @@ LANES = 16
 COMPILE: dict[str, Any] = {"fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy", "nogil": True}
 """Options of every compiled kernel; infinities keep their meaning (bounds of the density may be infinite)."""
 
+INLINE: dict[str, Any] = {**COMPILE, "forceinline": True}
+"""Options of the pieces of a kernel. All of them are inlined, not only for speed: a piece that stays a function of its own is compiled
+twice, and the process that compiles a kernel then runs another copy of it, with other rounding, than those that load it from disk."""
+
 REVISION = zlib.crc32(Path(__file__).read_bytes())
 """Kernels that use `fft` close over this number, so that compiled code kept on disk is not used after a change of this file."""
 
@@ -63,7 +67,7 @@ def _radix2(size: int, stride: int, real: Any, x: int, y: int, tile: int) -> Sta
     count, row = size // 2, stride * LANES
     twr, twi = _twiddles(size, 2, real)
 
-    @numba.njit(**COMPILE)
+    @numba.njit(**INLINE)
     def stage(work):  # type: ignore[no-untyped-def]
         for p in range(count):
             w1r, w1i = twr[1, p], twi[1, p]
@@ -83,7 +87,7 @@ def _radix3(size: int, stride: int, real: Any, x: int, y: int, tile: int) -> Sta
     twr, twi = _twiddles(size, 3, real)
     sine, half = real(math.sqrt(3) / 2), real(0.5)
 
-    @numba.njit(**COMPILE)
+    @numba.njit(**INLINE)
     def stage(work):  # type: ignore[no-untyped-def]
         for p in range(count):
             w1r, w1i, w2r, w2i = twr[1, p], twi[1, p], twr[2, p], twi[2, p]
@@ -108,7 +112,7 @@ def _radix4(size: int, stride: int, real: Any, x: int, y: int, tile: int) -> Sta
     count, row = size // 4, stride * LANES
     twr, twi = _twiddles(size, 4, real)
 
-    @numba.njit(**COMPILE)
+    @numba.njit(**INLINE)
     def stage(work):  # type: ignore[no-untyped-def]
         for p in range(count):
             w1r, w1i, w2r, w2i, w3r, w3i = twr[1, p], twi[1, p], twr[2, p], twi[2, p], twr[3, p], twi[3, p]
@@ -139,7 +143,7 @@ def _radix_any(size: int, stride: int, real: Any, x: int, y: int, tile: int, rad
     weights = roots[:, :, None] * twiddles[:, None, :]
     wr, wi = weights.real.astype(real), weights.imag.astype(real)
 
-    @numba.njit(**COMPILE)
+    @numba.njit(**INLINE)
     def stage(work):  # type: ignore[no-untyped-def]
         for p in range(count):
             for k in range(radix):
@@ -173,7 +177,7 @@ def _chain(stages: list[Stage]) -> Stage:
         return first
     rest = _chain(stages[1:])
 
-    @numba.njit(**COMPILE)
+    @numba.njit(**INLINE)
     def run(work):  # type: ignore[no-untyped-def]
         first(work)
         rest(work)
@@ -190,7 +194,7 @@ def fft(work: Any, length: int) -> None:
     raise TypeError("fft is compiled for a literal length: call it from a compiled function")
 
 
-@overload(fft, jit_options=COMPILE, prefer_literal=True)  # type: ignore[arg-type]  # a TypedDict that numba keeps to itself
+@overload(fft, jit_options=INLINE, prefer_literal=True)  # type: ignore[arg-type]  # a TypedDict that numba keeps to itself
 def _fft(work, length):  # type: ignore[no-untyped-def]  # numba wants the same signature on both functions
     if not isinstance(length, types.IntegerLiteral):
         return None

@@ -1,12 +1,13 @@
 """The compiled end of a phasing step: back to the grid, real-space constraints, ER / HIO / RAAR update, and its error."""
 
+
 from functools import cache
 from typing import Any
 
 import numba
 
-from fxs_hpc.engine.azimuth import INLINE, INSIDE_INITIAL_SUPPORT, INSIDE_SUPPORT, REVISION, U, lane_count, load_pair
-from fxs_hpc.engine.fft import COMPILE, LANES, fft, result_tile
+from fxs_hpc.engine.azimuth import INSIDE_INITIAL_SUPPORT, INSIDE_SUPPORT, REVISION, U, lane_count, load_pair
+from fxs_hpc.engine.fft import COMPILE, INLINE, LANES, fft, result_tile
 
 
 @numba.njit(**INLINE)

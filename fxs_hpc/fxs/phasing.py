@@ -98,12 +98,20 @@ def run(engine: Engine, operations: Sequence[Operation], rules: Rules, progress:
                 confined = progress.last_error > rules.enforce_above
                 engine.shrink_wrap(rules.blur(rules.q, operation.sigma), operation.threshold, confined)
             case Resolution():
-                engine.limit_resolution(operation.fraction)
+                _open(engine, operation, operations[: progress.position], progress)
             case EndOfBlock():
                 if progress.best_step >= operation.first_step + operation.patience:
                     engine.recall()
         progress.position += 1
         yield operation
+
+
+def _open(engine: Engine, operation: Resolution, before: Sequence[Operation], progress: Progress) -> None:
+    """Limit the resolution; errors against other data than before do not compare, so that the best is sought anew."""
+    fractions = [1.0, *(earlier.fraction for earlier in before if isinstance(earlier, Resolution))]
+    engine.limit_resolution(operation.fraction)
+    if operation.fraction != fractions[-1]:
+        progress.best_error, progress.best_step = math.inf, -1
 
 
 def _step(engine: Engine, operation: Step, rules: Rules, progress: Progress) -> None:

@@ -128,10 +128,13 @@ def half_bit_curve(q: NDArray[np.floating], q_step: float, diameter: float) -> N
 
 
 def crossing(q: NDArray[np.floating], values: NDArray[np.floating], limit: float | NDArray[np.floating]) -> float | None:
-    """q at which `values` first falls below `limit` (linear between points); None if it never does."""
+    """q at which `values` falls below `limit` (linear between points) for three points or to the end; None if it never does.
+
+    A dip of one or two shells, as a zero of the intensity makes it, is not the end of the resolution.
+    """
     margin = np.asarray(values - limit, dtype=float)
-    below = np.flatnonzero(margin < 0)
-    if below.size == 0:
+    below = [i for i in range(len(margin)) if (margin[i : i + 3] < 0).all()]
+    if not below:
         return None
     i = below[0]
     if i == 0:

@@ -99,7 +99,7 @@ def exponential_ramp(start: float, stop: float, rate: float, stop_step: float) -
         return lambda step: start
     scale = (start - stop) / (1 - math.exp(rate * stop_step))
     clip = max if stop < start else min
-    return lambda step: clip(scale * math.exp(rate * step) + (start - scale), stop)
+    return lambda step: stop if step >= stop_step else clip(scale * math.exp(rate * step) + (start - scale), stop)
 
 
 def linear_ramp(start: float, stop: float, slope: float) -> Ramp:

@@ -57,6 +57,8 @@ def checked(settings: Extract, path: Path, data: CrossCorrelation) -> h5py.Datas
             f"{path}: cross_correlation/I1I1 has shape {correlation.shape}, radial_points, angular_points and "
             f"average_intensity ({len(data.average_intensity)}) ask for {expected}"
         )
+    if not np.isfinite(data.average_intensity).all():
+        raise InputFileError(f"{path}: average_intensity holds NaN or infinite values; leave out the radial points that were not measured")
     if not np.allclose(data.delta, 2 * np.pi * np.arange(len(data.delta)) / len(data.delta), atol=1e-6):
         raise InputFileError(f"{path}: angular_points must run over [0, 2 pi) in even steps")
     return correlation

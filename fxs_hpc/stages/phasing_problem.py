@@ -107,6 +107,8 @@ def problem(settings: Reconstruct, data: InvariantData, seed: int, precision: Pr
     average = limits.reciprocal.spherical_average
     if average is None:
         average = 2 * np.sqrt(np.pi) * phasing_data.regrid(data.average_intensity, data.q, radial.q, "cubic")
+    if not np.abs(average).max() > 0:
+        raise DataError("average_intensity is zero throughout the shells of the reconstruction; check the invariants and grid.max_q")
     if precision == "single" and not _SINGLE_RANGE[0] < np.abs(average).max() < _SINGLE_RANGE[1]:
         raise DataError(
             f"intensities of {np.abs(average).max():.1e} leave the range of single precision when they are squared; set precision = double "

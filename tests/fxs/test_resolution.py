@@ -79,5 +79,6 @@ def test_half_bit_curve_has_the_published_limits():
 def test_crossing():
     q = np.array([1.0, 2, 3, 4])
     assert crossing(q, np.array([1.0, 0.9, 0.8, 0.7]), 0.5) is None
-    np.testing.assert_allclose(crossing(q, np.array([1.0, 0.6, 0.4, 0.7]), 0.5), 2.5)
-    assert crossing(q, np.array([0.1, 0.6, 0.4, 0.7]), 0.5) == 1.0
+    np.testing.assert_allclose(crossing(q, np.array([1.0, 0.6, 0.4, 0.3]), 0.5), 2.5)
+    assert crossing(q, np.array([1.0, 0.6, 0.4, 0.7]), 0.5) is None  # a dip
+    assert crossing(q, np.array([0.1, 0.2, 0.4, 0.3]), 0.5) == 1.0

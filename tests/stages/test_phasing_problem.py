@@ -5,8 +5,9 @@ import particle
 import pytest
 import scipy.special
 
+from fxs_hpc.engine.interface import Update
 from fxs_hpc.errors import DataError, SettingsError
-from fxs_hpc.fxs import phasing
+from fxs_hpc.fxs import phasing, schedule
 from fxs_hpc.fxs.schedule import EndOfBlock, Resolution, ShrinkWrap, Step
 from fxs_hpc.stages import phasing_grids, phasing_problem
 
@@ -420,3 +421,30 @@ def test_a_long_block_opens_up_by_itself(problem_of):
     assert fractions(main_loop__sub_loops={"main": {"iterations": 5}}) == []
     assert fractions(preset="reference", main_loop__sub_loops={"main": {"iterations": 10}}) == []
     assert fractions(main_loop__sub_loops={"main": {"iterations": 10}}, main_loop__resolution_schedule=False) == []
+
+
+def test_the_best_density_is_of_all_of_q(problem_of):
+    """Errors against half of the data are smaller than against all: the best must not come from there."""
+    engine = FakeEngine([1e-5, 1e-5, 1e-3, 1e-2])
+    step = schedule.Step("main", 0, Update("ER"))
+    operations = (schedule.Resolution("main", 0, 0.5), step, step, schedule.Resolution("main", 1, 1.0), step, step)
+    progress = phasing.Progress()
+    for _ in phasing.run(engine, operations, phasing.Rules(np.ones(1)), progress):
+        pass
+    assert (progress.best_error, progress.best_step) == (1e-3, 2)
+
+
+class FakeEngine:
+    """Gives the errors it was told to."""
+
+    def __init__(self, errors):
+        self.errors = list(errors)
+
+    def step(self, update):
+        return self.errors.pop(0)
+
+    def limit_resolution(self, fraction):
+        pass
+
+    def remember(self):
+        pass
