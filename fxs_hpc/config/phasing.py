@@ -238,7 +238,7 @@ class ReciprocalSpace(Section):
     keep_unknown_orders: bool = setting(
         True, "leave intensity orders above the data as they are instead of setting them to 0; needs an alias-free grid"
     )
-    rank_tolerance: Fraction = setting(1e-6, "columns of V_l below this fraction of its largest singular value are dropped")
+    rank_tolerance: Fraction = setting(1e-4, "columns of V_l below this fraction of its largest singular value are dropped")
     scale: Positive = setting(1.0, "factor on V_l; the reference program uses 2, so that its densities are sqrt(2) too large")
     q_mask: QMask = section(QMask)
     SO_freedom: SoFreedom = section(SoFreedom)
