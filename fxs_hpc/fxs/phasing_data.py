@@ -34,7 +34,7 @@ class ConstraintOptions:
     odd_orders_to_0: bool = True
     use_averaged_intensity: bool = True
     n_particles: float = 1.0
-    rank_tolerance: float = 1e-6
+    rank_tolerance: float = 1e-4
     scale: float = 1.0
 
 
