@@ -50,6 +50,9 @@ class NumpyEngine:
         self._work = zeros((azimuth.work_size(self._length),), self._dtype)
         self._amplitude = self._field(self._parts)
         self._sums = np.zeros((2, self._stored))
+        self._error_weights = np.zeros(self._stored)
+        radial_weights = constraints.error_radial_weights
+        self._error_weights[: self._n] = geometry.radial.r_weights if radial_weights is None else radial_weights
         self._open_shells = np.ones(self._stored, self._dtype)
         self._plans: dict[tuple[str, int], list[Product]] = {}
         self._shell_buffers: dict[int, tuple[NDArray, NDArray, NDArray]] = {}
@@ -228,10 +231,7 @@ class NumpyEngine:
         if shells < self._filled[free]:
             self._buffers[free][..., shells : self._filled[free]] = 0
         self._last, self._filled[free] = free, shells
-        weights = np.zeros(self._stored)
-        radial = self._constraints.error_radial_weights
-        weights[: self._n] = self._geometry.radial.r_weights if radial is None else radial
-        missed, total = self._sums[:, :shells] @ weights[:shells]
+        missed, total = self._sums[:, :shells] @ self._error_weights[:shells]
         return float(missed / total) if total > 0 else float("nan")
 
     def _drop_stabilisation(self, shells: int, carry: NDArray) -> None:

@@ -130,10 +130,14 @@ def _operations(block: Block, first_step: int) -> Iterator[Operation]:
         yield EndOfBlock(block.name, first_step, block.patience * per_iteration)
 
 
+def step_count(operations: Sequence[Operation]) -> int:
+    """Number of projection steps among `operations`."""
+    return sum(isinstance(operation, Step) for operation in operations)
+
+
 def schedule(blocks: Sequence[Block]) -> tuple[Operation, ...]:
     """All operations of `blocks`, in order."""
     operations: list[Operation] = []
     for block in blocks:
-        first_step = sum(isinstance(operation, Step) for operation in operations)
-        operations += _operations(block, first_step)
+        operations += _operations(block, step_count(operations))
     return tuple(operations)

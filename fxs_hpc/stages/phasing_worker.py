@@ -79,7 +79,7 @@ def reconstruct(problem: Problem, reconstruction: int, folder: Path, mark: str, 
     """
     path = checkpoint_path(folder, reconstruction)
     operations = problem.operations
-    total = sum(isinstance(operation, schedule.Step) for operation in operations)
+    total = schedule.step_count(operations)
     with threadpool_limits(limits=1, user_api="blas"):
         engine = NumpyEngine(problem.geometry, problem.constraints, problem.precision)
         _start(engine, problem, reconstruction)

@@ -75,7 +75,7 @@ def plan(settings: Reconstruct, context: Context) -> Plan:
     size = 4 if context.precision == "single" else 8
     disk = wanted * int(voxels * (5.3 * size + 0.1)) + wanted * int(voxels * size * 0.7)
     disk += shown(settings, wanted) * voxels * VTK_BYTES
-    steps = sum(isinstance(o, schedule.Step) for o in schedule.schedule(phasing_schedule.blocks(settings, grids.radial.q_max)))
+    steps = schedule.step_count(schedule.schedule(phasing_schedule.blocks(settings, grids.radial.q_max)))
     lines = (
         f"grid: {grids.radial.n_points} shells, {grids.angular.n_theta} x {grids.angular.n_phi} angles, amplitudes to order "
         f"{grids.amplitude_order}, {'complex' if grids.complex_density else 'real'} density",
@@ -172,7 +172,7 @@ def _announce(settings: Reconstruct, context: Context, problem: Problem, data: I
 
 
 def _phase(settings: Reconstruct, context: Context, problem: Problem, wanted: int, folder: Path, mark: str) -> dict[int, Report]:
-    steps = sum(isinstance(operation, schedule.Step) for operation in problem.operations)
+    steps = schedule.step_count(problem.operations)
     processes = processes_for(settings, wanted, context.threads, memory_each(problem.geometry, context.precision))
     shown = display(context.say, wanted, steps)
     try:
