@@ -25,9 +25,9 @@ from fxs_hpc.fxs.fourier import BallTransform, amplitude_of, inverted
 from fxs_hpc.fxs.so3 import euler_angles
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 from fxs_hpc.harmonics.wigner import rotate
-from fxs_hpc.stages import average
-from fxs_hpc.stages.context import Context
-from fxs_hpc.stages.workspace import Workspace
+from fxs_hpc.stages.fxs import average
+from fxs_hpc.stages.fxs.context import Context
+from fxs_hpc.stages.fxs.workspace import Workspace
 
 
 def six(kind: str) -> tuple[shapes.Shape, ...]:

@@ -17,9 +17,9 @@ from threadpoolctl import threadpool_info
 
 from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.config.settings import load
-from fxs_hpc.stages import extract, simulate_ccd
-from fxs_hpc.stages.context import Context
-from fxs_hpc.stages.workspace import Workspace
+from fxs_hpc.stages.fxs import extract, simulate_ccd
+from fxs_hpc.stages.fxs.context import Context
+from fxs_hpc.stages.fxs.workspace import Workspace
 
 STAGES = {"simulate_ccd": simulate_ccd, "extract": extract}
 SMALL = {"grid.n_radial_points": 16, "grid.max_order": 8, "grid.max_q": 0.03}

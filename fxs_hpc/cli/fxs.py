@@ -17,9 +17,9 @@ from fxs_hpc.config.commands import COMMANDS, command_named
 from fxs_hpc.config.document import commented_yaml
 from fxs_hpc.config.settings import Loaded
 from fxs_hpc.errors import DataError, InputFileError, SettingsError, UsageError
-from fxs_hpc.stages.context import Context, Plan
-from fxs_hpc.stages.finished import finished
-from fxs_hpc.stages.workspace import Workspace, date_of, now
+from fxs_hpc.stages.fxs.context import Context, Plan
+from fxs_hpc.stages.fxs.finished import finished
+from fxs_hpc.stages.fxs.workspace import Workspace, date_of, now
 
 COMMAND_LIST = "\n".join(f"  {command.name:13s} {command.summary}" for command in COMMANDS.values())
 
@@ -123,7 +123,7 @@ def _context(loaded: Loaded, config: ini.RunConfig, resume: bool, today: str) ->
 
 
 def _stage(command: str) -> ModuleType:
-    name = f"fxs_hpc.stages.{command}"
+    name = f"fxs_hpc.stages.fxs.{command}"
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -9,8 +9,8 @@ import click
 
 from fxs_hpc.config.commands import COMMANDS
 from fxs_hpc.config.settings import Loaded
-from fxs_hpc.stages.context import Plan
 from fxs_hpc.stages.cores import available_memory
+from fxs_hpc.stages.fxs.context import Plan
 
 PICTURES = (".png", ".vts", ".vti", ".vtr")
 SHOWN_CHANGES = 8

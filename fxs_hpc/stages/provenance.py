@@ -1,4 +1,4 @@
-"""The merged settings, written next to every result, with where they came from."""
+"""Where a result came from: version, command, machine, date, hashes of the inputs."""
 
 import hashlib
 import platform
@@ -10,9 +10,6 @@ from typing import Any
 import yaml
 
 import fxs_hpc
-from fxs_hpc.config.fields import Section
-from fxs_hpc.files.atomic import replacing
-from fxs_hpc.stages.context import Context
 
 CHUNK = 1 << 22
 
@@ -42,33 +39,27 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write(folder: Path, filename: str, settings: Section, context: Context, inputs: Sequence[Path] = (), seed: int | None = None) -> Path:
-    """Write `settings` with all defaults to `folder/filename`, followed by a `provenance` block.
-
-    The file can be used as settings again; its `provenance` block is ignored then.
+def origin(command_line: str, source: Path | None, inputs: Sequence[Path] = (), **more: Any) -> dict[str, Any]:
+    """What stands beside every result.
 
     Parameters
     ----------
-    settings : Section
-        The model that the stage was given.
+    command_line : str
+        What the user typed.
+    source : Path, optional
+        The settings file.
     inputs : sequence of Path
         Files whose contents went into the result; their SHA-256 are stored.
-    seed : int, optional
-        The seed that was used, where the settings leave it open.
+    more
+        Further entries, in plain values.
     """
-    block = {
+    return {
         "version": fxs_hpc.__version__,
-        "command_line": context.command_line,
-        "settings_file": str(context.source),
-        "precision": context.precision,
-        "threads": context.threads,
+        "command_line": command_line,
+        "settings_file": str(source),
+        **more,
         "host": platform.node(),
         "python": platform.python_version(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seed": seed,
         "inputs": {str(path): sha256(path) for path in inputs},
     }
-    path = folder / filename
-    with replacing(path) as temporary:
-        temporary.write_text(as_yaml(settings.tree()) + as_yaml({"provenance": block}), encoding="utf-8")
-    return path

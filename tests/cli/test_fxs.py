@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from fxs_hpc.cli import fxs as fxs_module
 from fxs_hpc.cli.main import main
 from fxs_hpc.errors import DataError, InputFileError
-from fxs_hpc.stages.context import Plan
+from fxs_hpc.stages.fxs.context import Plan
 
 
 @pytest.fixture

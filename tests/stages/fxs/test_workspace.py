@@ -6,7 +6,7 @@ import pytest
 
 from fxs_hpc.config.settings import build
 from fxs_hpc.errors import InputFileError, SettingsError
-from fxs_hpc.stages.workspace import Workspace, date_of, prefixed
+from fxs_hpc.stages.fxs.workspace import Workspace, date_of, prefixed
 
 AVERAGE = {"structure_name": "x", "reconstruction_files": ["a"]}
 

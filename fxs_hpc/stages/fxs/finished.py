@@ -11,7 +11,7 @@ import fxs_hpc
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.checkpoint import CHECKPOINTS
 from fxs_hpc.stages import provenance
-from fxs_hpc.stages.context import Context
+from fxs_hpc.stages.fxs.context import Context
 
 _NOT_COMPARED = ("IO", "provenance", "settings_version")
 

@@ -27,7 +27,7 @@ from fxs_hpc.fxs.resolution import (
 from fxs_hpc.fxs.so3 import correlation_map, euler_grid
 from fxs_hpc.report.resolution import plot_comparison, plot_fsc, plot_prtf
 from fxs_hpc.report.sections import Panel, SphericalAxes, plot_sections, principal_frame
-from fxs_hpc.stages.workspace import Workspace
+from fxs_hpc.stages.fxs.workspace import Workspace
 
 EDGE_LEVEL = 0.02
 

@@ -23,9 +23,9 @@ from fxs_hpc.harmonics.grids import AngularGrid
 from fxs_hpc.harmonics.spherical import SphericalTransform
 from fxs_hpc.harmonics.threads import over
 from fxs_hpc.report import invariants as pictures
-from fxs_hpc.stages import provenance
-from fxs_hpc.stages.context import Context, Plan
 from fxs_hpc.stages.cores import limited
+from fxs_hpc.stages.fxs import settings_copy
+from fxs_hpc.stages.fxs.context import Context, Plan
 
 
 def preparation(settings: DataSetSettings, data: CrossCorrelation) -> Preparation:
@@ -171,7 +171,7 @@ def run(settings: Extract, context: Context) -> Path:
             _draw_components(settings, target.parent, data, correlation)
     context.say(f"  invariants and projection matrices of orders 0..{found.max_order}")
     _draw(settings, target.parent, found)
-    provenance.write(target.parent, "extraction_settings.yaml", settings, context, inputs=[source.resolve()])
+    settings_copy.write(target.parent, "extraction_settings.yaml", settings, context, inputs=[source.resolve()])
     stored = found if options.save_invariant else found.without_invariants()
     write_proj_data(target, stored)
     if options.create_symlink:

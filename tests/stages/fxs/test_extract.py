@@ -15,9 +15,9 @@ from fxs_hpc.fxs.correlation import CrossCorrelation, correlation_angles, correl
 from fxs_hpc.fxs.invariants import average_intensity, invariants_of
 from fxs_hpc.harmonics.grids import AngularGrid
 from fxs_hpc.harmonics.spherical import SphericalTransform
-from fxs_hpc.stages import extract
-from fxs_hpc.stages.context import Context
-from fxs_hpc.stages.workspace import Workspace
+from fxs_hpc.stages.fxs import extract
+from fxs_hpc.stages.fxs.context import Context
+from fxs_hpc.stages.fxs.workspace import Workspace
 
 ORDER, WAVELENGTH = 16, 1.5
 Q = np.linspace(0.01, 0.15, 20)

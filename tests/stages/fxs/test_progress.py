@@ -10,8 +10,8 @@ import threading
 import particle
 import pytest
 
-from fxs_hpc.stages import progress
-from fxs_hpc.stages.phasing_worker import Report
+from fxs_hpc.stages.fxs import progress
+from fxs_hpc.stages.fxs.phasing_worker import Report
 
 
 def report(number=0, steps=0, block="main", iteration=1, method="HIO", **end):

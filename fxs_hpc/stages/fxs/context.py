@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from fxs_hpc.config.ini import RunConfig
-from fxs_hpc.stages.workspace import Workspace
+from fxs_hpc.stages.fxs.workspace import Workspace
 
 
 @dataclass(frozen=True)

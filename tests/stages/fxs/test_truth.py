@@ -9,8 +9,8 @@ from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.ccd import write_ccd
 from fxs_hpc.fxs import shapes
 from fxs_hpc.fxs.correlation import CrossCorrelation
-from fxs_hpc.stages.truth import find_model
-from fxs_hpc.stages.workspace import Workspace
+from fxs_hpc.stages.fxs.truth import find_model
+from fxs_hpc.stages.fxs.workspace import Workspace
 
 
 def workspace(home):

@@ -19,15 +19,16 @@ from fxs_hpc.files.lock import locked
 from fxs_hpc.files.proj_data import read_proj_data
 from fxs_hpc.fxs import schedule
 from fxs_hpc.fxs.invariants import InvariantData
-from fxs_hpc.stages import phasing_grids, phasing_problem, phasing_schedule, provenance
-from fxs_hpc.stages.context import Context, Plan
+from fxs_hpc.stages import provenance
 from fxs_hpc.stages.cores import available_memory
-from fxs_hpc.stages.finished import differing
-from fxs_hpc.stages.phasing_output import draw_one, draw_run, shown
-from fxs_hpc.stages.phasing_problem import Problem
-from fxs_hpc.stages.phasing_worker import Report, checkpoint_path, fingerprint, result
-from fxs_hpc.stages.progress import display, duration
-from fxs_hpc.stages.workers import run_all
+from fxs_hpc.stages.fxs import phasing_grids, phasing_problem, phasing_schedule, settings_copy
+from fxs_hpc.stages.fxs.context import Context, Plan
+from fxs_hpc.stages.fxs.finished import differing
+from fxs_hpc.stages.fxs.phasing_output import draw_one, draw_run, shown
+from fxs_hpc.stages.fxs.phasing_problem import Problem
+from fxs_hpc.stages.fxs.phasing_worker import Report, checkpoint_path, fingerprint, result
+from fxs_hpc.stages.fxs.progress import display, duration
+from fxs_hpc.stages.fxs.workers import run_all
 
 FEWEST = 4
 """Reconstructions made when the settings leave the number open: `average` needs some, even on a laptop."""
@@ -142,7 +143,7 @@ def run(settings: Reconstruct, context: Context) -> Path:
     with locked(folder):
         remove_leftovers(folder)
         if not begun:
-            provenance.write(folder, "settings.yaml", settings, context, inputs=[source], seed=seed)
+            settings_copy.write(folder, "settings.yaml", settings, context, inputs=[source], seed=seed)
         mark = fingerprint(provenance.as_yaml([_relevant(settings.tree()), seed, context.precision, provenance.sha256(source)]))
         _announce(settings, context, problem, data, wanted)
         failures = _phase(settings, context, problem, wanted, folder, mark)

@@ -10,8 +10,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from fxs_hpc.errors import FxsError
-from fxs_hpc.stages.phasing_problem import Problem
-from fxs_hpc.stages.phasing_worker import Report, reconstruct
+from fxs_hpc.stages.fxs.phasing_problem import Problem
+from fxs_hpc.stages.fxs.phasing_worker import Report, reconstruct
 
 
 def _failed(number: int, message: str, died: bool = False) -> Report:

@@ -9,7 +9,7 @@ from fxs_hpc.engine.interface import Update
 from fxs_hpc.errors import DataError, SettingsError
 from fxs_hpc.fxs import phasing, schedule
 from fxs_hpc.fxs.schedule import EndOfBlock, Resolution, ShrinkWrap, Step
-from fxs_hpc.stages import phasing_grids, phasing_problem
+from fxs_hpc.stages.fxs import phasing_grids, phasing_problem
 
 TUTORIAL = {
     "projections__real__shrink_wrap__sigmas": [[20, [False, 5], -2], False],

@@ -15,9 +15,9 @@ from fxs_hpc.config.settings import load
 from fxs_hpc.files.proj_data import write_proj_data
 from fxs_hpc.fxs.invariants import InvariantData
 from fxs_hpc.harmonics.grids import AngularGrid
-from fxs_hpc.stages import reconstruct
-from fxs_hpc.stages.context import Context
-from fxs_hpc.stages.workspace import Workspace
+from fxs_hpc.stages.fxs import reconstruct
+from fxs_hpc.stages.fxs.context import Context
+from fxs_hpc.stages.fxs.workspace import Workspace
 
 CENTRES = np.array([[24.0, 3.0, 9.0], [-18.0, 15.0, -6.0], [3.0, -20.0, 17.0]])
 HEIGHTS = np.array([1.0, 1.6, 2.2])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tqdm import tqdm
 
-from fxs_hpc.stages.phasing_worker import Report
+from fxs_hpc.stages.fxs.phasing_worker import Report
 
 
 def duration(seconds: float) -> str:

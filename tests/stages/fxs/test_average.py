@@ -19,9 +19,9 @@ from fxs_hpc.fxs.fourier import BallTransform, amplitude_of, inverted
 from fxs_hpc.fxs.so3 import euler_angles
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 from fxs_hpc.harmonics.wigner import rotate
-from fxs_hpc.stages import average
-from fxs_hpc.stages.context import Context
-from fxs_hpc.stages.workspace import Workspace
+from fxs_hpc.stages.fxs import average
+from fxs_hpc.stages.fxs.context import Context
+from fxs_hpc.stages.fxs.workspace import Workspace
 
 CENTRES = [(0.0, 0, 0), (30.0, np.pi / 2, 0), (32.0, 1.0, 2.0), (28.0, 2.2, 4.0)]
 SOLIDS = shapes.build(["sphere"] * 4, CENTRES, [12, 14, 10, 12], [30, 50, 40, 20], [False] * 4, 0)

@@ -15,8 +15,8 @@ import pytest
 from fxs_hpc.errors import InputFileError, SettingsError, UsageError
 from fxs_hpc.files import atomic, data_h5
 from fxs_hpc.files.lock import locked
-from fxs_hpc.stages import phasing_worker, reconstruct
-from fxs_hpc.stages.finished import finished
+from fxs_hpc.stages.fxs import phasing_worker, reconstruct
+from fxs_hpc.stages.fxs.finished import finished
 
 CONFIG = "home_dir = .\n[run]\nthreads = {threads}\nprecision = double\n"
 

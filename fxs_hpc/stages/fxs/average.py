@@ -20,11 +20,11 @@ from fxs_hpc.fxs.averaging import Candidate
 from fxs_hpc.fxs.comparison import Comparison, RunAgreement, compare, compare_run, truth_of
 from fxs_hpc.fxs.ensemble import Apply, Ensemble, align_ensemble, matching_shells
 from fxs_hpc.fxs.fourier import BallTransform
-from fxs_hpc.stages import average_output as output
-from fxs_hpc.stages import provenance
-from fxs_hpc.stages.context import Context, Plan
 from fxs_hpc.stages.cores import limited
-from fxs_hpc.stages.truth import FoundModel, find_model
+from fxs_hpc.stages.fxs import average_output as output
+from fxs_hpc.stages.fxs import settings_copy
+from fxs_hpc.stages.fxs.context import Context, Plan
+from fxs_hpc.stages.fxs.truth import FoundModel, find_model
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ def _results(
             output.write_input_vtk(settings, workspace, number, inputs.sources, inputs.candidates)
         output.draw(settings, workspace, number, ball, result, comparison, runs)
         if settings.IO.files.average_results.options.save_settings:
-            provenance.write(target.parent, "settings.yaml", settings, context, inputs=inputs.paths)
+            settings_copy.write(target.parent, "settings.yaml", settings, context, inputs=inputs.paths)
     for line in output.summary_lines(result, comparison, runs):
         context.say(line)
     return target.parent

@@ -12,8 +12,8 @@ from fxs_hpc.files.vts import write_vts
 from fxs_hpc.report.invariants import plot_moduli
 from fxs_hpc.report.phasing import plot_error_metrics
 from fxs_hpc.report.sections import Panel, SphericalAxes, centre_of_mass, plot_sections, principal_frame
-from fxs_hpc.stages.phasing_problem import Problem
-from fxs_hpc.stages.workspace import Workspace
+from fxs_hpc.stages.fxs.phasing_problem import Problem
+from fxs_hpc.stages.fxs.workspace import Workspace
 
 _MARGIN = 1.1
 """Outermost shell of the real-space VTK files in units of the initial support's radius."""

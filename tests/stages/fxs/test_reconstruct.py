@@ -11,7 +11,7 @@ from fxs_hpc.errors import SettingsError
 from fxs_hpc.files.reconstructions import open_source
 from fxs_hpc.files.vts import read_vts
 from fxs_hpc.harmonics.grids import AngularGrid
-from fxs_hpc.stages import reconstruct
+from fxs_hpc.stages.fxs import reconstruct
 
 GRID = (16, 16, 32)
 KEYS = ("real_density", "last_real_density", "initial_density", "reciprocal_density", "last_reciprocal_density")

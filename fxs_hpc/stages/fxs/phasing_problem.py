@@ -11,8 +11,8 @@ from fxs_hpc.errors import DataError, SettingsError
 from fxs_hpc.fxs import density_guess, phasing, phasing_data, schedule
 from fxs_hpc.fxs.invariants import InvariantData
 from fxs_hpc.harmonics.grids import RadialGrid
-from fxs_hpc.stages.phasing_grids import geometry
-from fxs_hpc.stages.phasing_schedule import blocks, rules
+from fxs_hpc.stages.fxs.phasing_grids import geometry
+from fxs_hpc.stages.fxs.phasing_schedule import blocks, rules
 
 _SINGLE_RANGE = (1e-15, 1e16)
 """Intensities whose products, summed over the shells, single precision can hold."""

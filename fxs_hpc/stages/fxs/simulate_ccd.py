@@ -20,9 +20,9 @@ from fxs_hpc.fxs.invariants import average_intensity, invariants_of, of_particle
 from fxs_hpc.fxs.scattering import density_to_intensity
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 from fxs_hpc.harmonics.spherical import SphericalTransform
-from fxs_hpc.stages import provenance
-from fxs_hpc.stages.context import Context, Plan
 from fxs_hpc.stages.cores import limited
+from fxs_hpc.stages.fxs import settings_copy
+from fxs_hpc.stages.fxs.context import Context, Plan
 
 _MARGIN = 1.1  # outermost shell of model_density.vts in units of the particle's radius
 
@@ -141,7 +141,7 @@ def run(settings: SimulateCcd, context: Context) -> Path:
     with limited(min(context.threads, cores)) as threads:
         data, model = _simulate(settings, context, number, threads)
         if options.save_settings:
-            provenance.write(target.parent, "settings.yaml", settings, context, seed=settings.seed)
+            settings_copy.write(target.parent, "settings.yaml", settings, context, seed=settings.seed)
         method = settings.cross_correlation.method
         write_ccd(target, data, correlation_blocks(np.asarray(data.invariants), data.q, data.wavelength, method, workers=threads), model)
     context.say(f"  correlations by {method} in {target.name}, {target.stat().st_size / 1e9:.2f} GB")

@@ -1,0 +1,1 @@
+"""The stages of fluctuation X-ray scattering: each reads files, calls pure functions, writes files."""
