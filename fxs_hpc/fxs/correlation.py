@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.harmonics.legendre import legendre_table
-from fxs_hpc.harmonics.threads import over, pieces
+from fxs_hpc.parallel.threads import over, pieces
 
 METHODS = ("back_substitution", "lstsq", "legendre")
 _BLOCK_ROWS = 8

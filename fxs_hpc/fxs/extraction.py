@@ -11,7 +11,7 @@ from fxs_hpc.errors import SettingsError
 from fxs_hpc.fxs.circular import Blocks, components
 from fxs_hpc.fxs.least_squares import least_squares
 from fxs_hpc.harmonics.legendre import legendre_table
-from fxs_hpc.harmonics.threads import over, pieces
+from fxs_hpc.parallel.threads import over, pieces
 
 # Orders above the wanted ones are solved for as long as sin^l(theta_1) sin^l(theta_2) stays above this.
 _SMALLEST_PIVOT = 0.1

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import DataError
-from fxs_hpc.harmonics.threads import over
+from fxs_hpc.parallel.threads import over
 
 
 @dataclass(frozen=True)

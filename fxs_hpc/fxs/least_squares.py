@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fxs_hpc.fxs.circular import Blocks, components_of, cosine_analysis
 from fxs_hpc.fxs.preparation import refuse_empty
 from fxs_hpc.harmonics.legendre import legendre_table
-from fxs_hpc.harmonics.threads import over, pieces
+from fxs_hpc.parallel.threads import over, pieces
 
 _SMALLEST_PIVOT = 1e-13
 _FAST = {"contract", "reassoc"}

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import SettingsError
-from fxs_hpc.harmonics.threads import over
+from fxs_hpc.parallel.threads import over
 
 SORT_MODES = ("eigenvalues", "median_of_scaled_eigenvector")
 Line = tuple[tuple[float, float], tuple[float, float]]

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from fxs_hpc.harmonics.grids import RadialGrid
 from fxs_hpc.harmonics.hankel import hankel_matrices, phase
 from fxs_hpc.harmonics.spherical import SphericalTransform
-from fxs_hpc.harmonics.threads import over
+from fxs_hpc.parallel.threads import over
 
 _BLOCK = 32
 

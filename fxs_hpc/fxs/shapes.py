@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fxs_hpc.errors import SettingsError
-from fxs_hpc.harmonics.threads import over
+from fxs_hpc.parallel.threads import over
 
 KINDS = ("sphere", "cube", "tetrahedron")
 # Two edges of the unrotated tetrahedron are parallel to x (above) and y (below), as in the reference program.

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.harmonics.grids import RadialGrid
-from fxs_hpc.harmonics.threads import over, pieces
+from fxs_hpc.parallel.threads import over, pieces
 
 
 def phase(order: ArrayLike) -> NDArray[np.int64]:

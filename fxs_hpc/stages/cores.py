@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def limited(threads: int) -> Iterator[int]:
-    """Let BLAS use one thread while whole pieces of work are shared out over `threads` (`fxs_hpc.harmonics.threads`).
+    """Let BLAS use one thread while whole pieces of work are shared out over `threads` (`fxs_hpc.parallel.threads`).
 
     Yields the number of threads for those pieces.
     """

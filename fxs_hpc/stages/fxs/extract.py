@@ -21,7 +21,7 @@ from fxs_hpc.fxs.positivity import made_positive
 from fxs_hpc.fxs.preparation import Preparation, arc_mask, custom_mask, prepared_blocks
 from fxs_hpc.harmonics.grids import AngularGrid
 from fxs_hpc.harmonics.spherical import SphericalTransform
-from fxs_hpc.harmonics.threads import over
+from fxs_hpc.parallel.threads import over
 from fxs_hpc.report import invariants as pictures
 from fxs_hpc.stages.cores import limited
 from fxs_hpc.stages.fxs import settings_copy

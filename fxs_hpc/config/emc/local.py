@@ -1,0 +1,19 @@
+"""[local-update]: high resolution."""
+
+from typing import Annotated
+
+from fxs_hpc.config.emc.keys import FilePath, plausible
+from fxs_hpc.config.fields import FiniteReal, Section, setting
+
+
+class LocalUpdate(Section):
+    """Local update near the orientations of the low resolution stage."""
+
+    high_res_cutoff: Annotated[FiniteReal, plausible(0.3, 1000, "is it in Angstrom?")] = setting(
+        description="cutoff of the local update, between res_max and res_cutoff", unit="Angstrom"
+    )
+    start_prob_dir: FilePath = setting("aux/start_prob", "folder of the probabilities to start from")
+    fine_quat_file: FilePath | None = setting(None, "fine rotation samples")
+    quat_table_file: FilePath | None = setting(None, "fine samples near each coarse one")
+    local_r2peak_file: FilePath = setting("Data/mpi-r2peak-local.bin", "reflections and pixels of each fine rotation")
+    local_peak2r_file: FilePath = setting("Data/mpi-peak2r-local.bin", "rotations and pixels of each reflection")

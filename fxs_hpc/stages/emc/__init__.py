@@ -1,0 +1,1 @@
+"""The stages of EMC: each reads files, calls pure functions, writes files."""
