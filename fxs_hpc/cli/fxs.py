@@ -10,6 +10,7 @@ from types import ModuleType
 import click
 
 from fxs_hpc.cli.chain import load_all
+from fxs_hpc.cli.config_file import config_path
 from fxs_hpc.cli.printing import announce, nice, show_pictures, show_plan
 from fxs_hpc.cli.problems import reported
 from fxs_hpc.config import ini
@@ -88,25 +89,12 @@ def _settings_text(words: Sequence[str], full: bool) -> str:
 
 
 def _run_config(given: Path | None) -> ini.RunConfig:
-    config = ini.load(_config_path(given))
+    config = ini.load(config_path(given))
     if not config.home.is_dir():
         raise SettingsError(f"{config.path}: home_dir: there is no folder {config.home}; `fxs-hpc init {config.home}` makes it")
     if config.threads and config.threads > config.cores:
         click.echo(f"note: threads = {config.threads} in {config.path}, but there are {config.cores} cores; those are used")
     return config
-
-
-def _config_path(given: Path | None) -> Path:
-    if given is not None:
-        if not given.is_file():
-            raise SettingsError(f"--config {given}: there is no such file; `fxs-hpc init DIR` makes one")
-        return given
-    found = ini.find(Path.cwd())
-    if found is None:
-        raise SettingsError(
-            f"there is no {ini.FILE_NAME} in {Path.cwd()} or above it; `fxs-hpc init DIR` makes a working directory: go there"
-        )
-    return found
 
 
 def _context(loaded: Loaded, config: ini.RunConfig, resume: bool, today: str) -> Context:

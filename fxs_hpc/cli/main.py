@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 import fxs_hpc
+from fxs_hpc.cli.emc import emc
 from fxs_hpc.cli.fxs import fxs
 from fxs_hpc.cli.problems import reported
 from fxs_hpc.stages.working_directory import create
@@ -21,6 +22,7 @@ def main() -> None:
       cd work
       fxs-hpc fxs simulate_ccd tutorial extract tutorial reconstruct tutorial average tutorial
       fxs-hpc fxs --help         the commands of fluctuation X-ray scattering
+      fxs-hpc emc --help         the stages of serial crystallography by expand-maximize-compress
     """
 
 
@@ -38,3 +40,4 @@ def init(directory: Path, debug: bool) -> None:
 
 
 main.add_command(fxs)
+main.add_command(emc)

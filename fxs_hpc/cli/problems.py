@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from fxs_hpc.errors import FxsError
+from fxs_hpc.parallel.communicator import Alone, Communicator, is_everywhere, name
 
 INTERRUPTED = 130
 
@@ -19,33 +20,50 @@ INTERRUPTED = 130
 @contextmanager
 def reported(debug: bool) -> Iterator[None]:
     """Print an error raised inside as `error: ...` and exit with its code; with `debug` show the traceback first."""
+    with reported_by(Alone(), debug):
+        yield
+
+
+@contextmanager
+def reported_by(ranks: Communicator, debug: bool) -> Iterator[None]:
+    """As `reported`, for several ranks: an error of one names the rank and ends them all, so that none waits for ever."""
     try:
         yield
-    except FxsError as error:
-        _show(debug)
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo("\ninterrupted: results that were complete are kept; --resume continues an unfinished `reconstruct`", err=True)
-        sys.exit(INTERRUPTED)
-    except click.exceptions.Exit:
+    except (click.exceptions.Exit, click.ClickException):
         raise
-    except click.ClickException:
-        raise
-    except BrokenPipeError:
-        sys.exit(1)
-    except MemoryError:
-        _show(debug)
-        click.echo("error: out of memory; --dry-run says how much is needed", err=True)
-        sys.exit(1)
-    except OSError as error:
-        _show(debug)
-        click.echo(f"error: {_of_system(error, debug)}", err=True)
-        sys.exit(1)
-    except Exception as error:
-        _show(debug)
-        click.echo(f"error: {_unexpected(error, debug)}", err=True)
-        sys.exit(1)
+    except BaseException as error:
+        if isinstance(error, SystemExit) and not error.code:
+            raise
+        message, code = _in_words(error, debug)
+        everywhere = is_everywhere(error)
+        if ranks.rank == 0 or not everywhere:
+            if debug:
+                traceback.print_exc()
+            if message:
+                click.echo(message if ranks.size == 1 or everywhere else f"{name(ranks)}: {message}", err=True)
+            sys.stderr.flush()
+        if ranks.size > 1 and not everywhere:
+            ranks.abort(code)
+        sys.exit(code)
+
+
+def _in_words(error: BaseException, debug: bool) -> tuple[str, int]:
+    """Message and exit code of an error."""
+    match error:
+        case FxsError():
+            return f"error: {error}", error.exit_code
+        case KeyboardInterrupt():
+            return "\ninterrupted: results that were complete are kept; --resume continues an unfinished run", INTERRUPTED
+        case BrokenPipeError():
+            return "", 1
+        case MemoryError():
+            return "error: out of memory; --dry-run (of fxs) and `fxs-hpc check` (of emc) say how much is needed", 1
+        case OSError():
+            return f"error: {_of_system(error, debug)}", 1
+        case SystemExit():
+            return "", error.code if isinstance(error.code, int) else 1
+        case _:
+            return f"error: {_unexpected(error, debug)}", 1
 
 
 def _of_system(error: OSError, debug: bool) -> str:
@@ -60,11 +78,6 @@ def _of_system(error: OSError, debug: bool) -> str:
     return _unexpected(error, debug)
 
 
-def _unexpected(error: Exception, debug: bool) -> str:
+def _unexpected(error: BaseException, debug: bool) -> str:
     hint = "" if debug else "; --debug shows where"
     return f"unexpected {type(error).__name__}: {error} (a fault of the program{hint})"
-
-
-def _show(debug: bool) -> None:
-    if debug:
-        traceback.print_exc()

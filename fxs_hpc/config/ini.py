@@ -7,7 +7,7 @@ section names carry no meaning; they are kept as they are for the EMC stages to 
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -103,6 +103,11 @@ def load(path: Path) -> RunConfig:
         raise SettingsError(f"{path}: is not a text file in UTF-8") from None
     except SettingsError as error:
         raise SettingsError(f"{path}, {error}") from None
+
+
+def with_emc_keys(config: RunConfig, keys: Mapping[str, str]) -> RunConfig:
+    """`config` with some EMC keys set to other values."""
+    return replace(config, emc={**config.emc, **keys})
 
 
 def _lines(text: str) -> list[_Line]:

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 Value = TypeVar("Value")
 
+EVERYWHERE = "raised on every rank"
 LAUNCHED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
 """Variables that a launcher of MPI ranks sets (Open MPI, MPICH and Intel MPI, srun with PMIx, Hydra)."""
 
@@ -26,6 +27,11 @@ class Communicator(Protocol):
     @property
     def node_rank(self) -> int:
         """Number of this rank among those that share memory with it."""
+        ...
+
+    @property
+    def node_size(self) -> int:
+        """Number of ranks that share memory with this one, itself included."""
         ...
 
     def barrier(self) -> None:
@@ -67,6 +73,7 @@ class Alone:
     rank = 0
     size = 1
     node_rank = 0
+    node_size = 1
 
     def barrier(self) -> None:
         """Nobody to wait for."""
@@ -118,6 +125,11 @@ class Mpi:
     def node_rank(self) -> int:
         """Number of this rank on its node."""
         return int(self._node.rank)
+
+    @property
+    def node_size(self) -> int:
+        """Number of ranks on this node."""
+        return int(self._node.size)
 
     def barrier(self) -> None:
         """Wait for all."""
@@ -179,6 +191,7 @@ def first(ranks: Communicator, function: Callable[[], Value]) -> Value:
             outcome = (None, error)
     value, failure = ranks.broadcast(outcome)
     if failure is not None:
+        failure.add_note(EVERYWHERE)
         raise failure
     return value  # type: ignore[return-value]
 
@@ -194,6 +207,11 @@ def share(ranks: Communicator, values: Callable[[], NDArray]) -> NDArray:
         array[...] = made
     ranks.barrier()
     return array
+
+
+def is_everywhere(error: BaseException) -> bool:
+    """Whether `first` has raised `error` on every rank."""
+    return EVERYWHERE in getattr(error, "__notes__", ())
 
 
 def name(ranks: Communicator) -> str:

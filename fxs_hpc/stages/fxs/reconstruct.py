@@ -21,13 +21,14 @@ from fxs_hpc.fxs import schedule
 from fxs_hpc.fxs.invariants import InvariantData
 from fxs_hpc.stages import provenance
 from fxs_hpc.stages.cores import available_memory
+from fxs_hpc.stages.duration import duration
 from fxs_hpc.stages.fxs import phasing_grids, phasing_problem, phasing_schedule, settings_copy
 from fxs_hpc.stages.fxs.context import Context, Plan
 from fxs_hpc.stages.fxs.finished import differing
 from fxs_hpc.stages.fxs.phasing_output import draw_one, draw_run, shown
 from fxs_hpc.stages.fxs.phasing_problem import Problem
 from fxs_hpc.stages.fxs.phasing_worker import Report, checkpoint_path, fingerprint, result
-from fxs_hpc.stages.fxs.progress import display, duration
+from fxs_hpc.stages.fxs.progress import display
 from fxs_hpc.stages.fxs.workers import run_all
 
 FEWEST = 4

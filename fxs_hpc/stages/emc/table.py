@@ -1,0 +1,82 @@
+"""The stages of EMC in the order of the work: what runs each, what it reads of config.ini.
+
+Command line, `fxs-hpc check`, launchers and the documentation read this table.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Literal
+
+from fxs_hpc.config.emc.background import Background, Frames, Peaks
+from fxs_hpc.config.emc.detector import Detector
+from fxs_hpc.config.emc.orientation import Lattice, Maps, Rotations
+from fxs_hpc.config.emc.reconstruction import Reconstruction
+from fxs_hpc.config.emc.reduction import Reduction
+from fxs_hpc.config.fields import Section
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes
+    ----------
+    name : str
+        As typed.
+    launch : {'serial', 'mpi'}
+        Whether it gains from several ranks.
+    folder : str
+        Directory of the stage in the working directory.
+    summary : str
+        One line for `--help`.
+    sections : tuple
+        What it reads of config.ini, checked before any work.
+    """
+
+    name: str
+    launch: Literal["serial", "mpi"]
+    folder: str
+    summary: str
+    sections: tuple[type[Section], ...]
+
+    @property
+    def module(self) -> ModuleType:
+        """The module with `run` and, for most, `plan`."""
+        return importlib.import_module("fxs_hpc.stages.emc." + self.name.replace("-", "_").lower())
+
+
+_ROWS = (
+    Stage("make-detector", "serial", "make-detector", "Geometry, polarisation, solid angle of the usable pixels.", (Detector,)),
+    Stage(
+        "make-background", "mpi", "make-background", "Radial background and peaks of each frame.", (Detector, Frames, Background)
+    ),
+    Stage("make-powder", "serial", "make-powder", "Pseudo-powder patterns of the peaks, to find the cell.", (Detector, Frames, Peaks)),
+    Stage("make-quaternion", "serial", "make-quaternion", "Samples of the rotation group.", (Rotations,)),
+    Stage(
+        "orient-peak",
+        "mpi",
+        "orient-peak",
+        "Orientations that explain the peaks of each frame.",
+        (Detector, Frames, Peaks, Rotations, Lattice),
+    ),
+    Stage(
+        "reduce-data",
+        "mpi",
+        "reduce-data",
+        "Select and order frames, store their photons.",
+        (Detector, Frames, Background, Peaks, Rotations, Reduction),
+    ),
+    Stage(
+        "make-Ematrix",
+        "mpi",
+        "make-Ematrix",
+        "Which pixels see which reflections.",
+        (Detector, Rotations, Lattice, Reduction, Maps),
+    ),
+    Stage("init-phi", "serial", "aux", "Scale factors to start from.", (Detector, Peaks, Reduction, Reconstruction)),
+    Stage("make-sym-op", "serial", "aux", "Symmetry operators of the Laue group.", ()),
+)
+
+STAGES: Mapping[str, Stage] = {stage.name: stage for stage in _ROWS}
