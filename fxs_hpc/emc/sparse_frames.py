@@ -41,7 +41,7 @@ class SparseFrames:
     @classmethod
     def from_dense(cls, photons: NDArray[np.int16]) -> "SparseFrames":
         """Of `photons` i2[n, pixels], where negative counts are dead pixels."""
-        photons = np.ascontiguousarray(photons, np.int16)
+        photons = np.require(photons, np.int16, ["C", "W"])
         tally = _tally(photons)
         first, dead_first = (np.concatenate([[0], np.cumsum(column)]) for column in tally.T)
         pixel, count, dead = np.empty(first[-1], np.int32), np.empty(first[-1], np.int16), np.empty(dead_first[-1], np.int32)
@@ -59,7 +59,8 @@ class SparseFrames:
         if pixels >= self.pixels:
             return self
         kept, live = self.pixel < pixels, self.dead < pixels
-        return SparseFrames(_fewer(self.first, kept), self.pixel[kept], self.count[kept], _fewer(self.dead_first, live), self.dead[live], pixels)
+        first, dead_first = _fewer(self.first, kept), _fewer(self.dead_first, live)
+        return SparseFrames(first, self.pixel[kept], self.count[kept], dead_first, self.dead[live], pixels)
 
 
 def joined(parts: list[SparseFrames]) -> SparseFrames:

@@ -23,7 +23,7 @@ def _table(path: Path, dtype: np.dtype, columns: int, what: str) -> NDArray:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise InputFileError(f"{path}: the {what} of the reduced frames cannot be read ({error.strerror}); run reduce-data first") from error
+        raise InputFileError(f"{path}: {what} cannot be read ({error.strerror}); run reduce-data first") from error
     rows, rest = divmod(size, dtype.itemsize * columns)
     if rest or not rows:
         raise InputFileError(
@@ -50,14 +50,14 @@ class DenseFrames:
     """
 
     def __init__(self, photons: Path, background: Path, pixels: int, bins: int) -> None:
-        self._photons = _table(photons, PHOTONS, pixels, "photons")
-        self._background = _table(background, BACKGROUND, bins, "backgrounds")
+        self._photons = _table(photons, PHOTONS, pixels, "photons of the reduced frames")
+        self._background = _table(background, BACKGROUND, bins, "backgrounds of the reduced frames")
         self.count, self.pixels = self._photons.shape
         self.bins = bins
         if len(self._background) != self.count:
             raise InputFileError(
-                f"{background}: {len(self._background)} backgrounds of {bins} bins, but {photons} holds {self.count} frames of {pixels} pixels; "
-                "check qlen and run reduce-data again"
+                f"{background}: {len(self._background)} backgrounds of {bins} bins, but {self.count} frames of {pixels} pixels "
+                f"in {photons}; check qlen and run reduce-data again"
             )
 
     def read_photons(self, first: int, stop: int, pixels: int | None = None) -> NDArray[np.int16]:

@@ -26,12 +26,19 @@ def reblocked(blocks: Iterable[FrameBlock], size: int) -> Iterator[FrameBlock]:
         waiting.append(block)
         while sum(len(part.raw_id) for part in waiting) >= size:
             whole = _joined(waiting)
-            yield FrameBlock(*(values[:size] for values in whole))
-            rest = FrameBlock(*(values[size:] for values in whole))
+            yield _part(whole, 0, size)
+            rest = _part(whole, size, None)
             waiting = [rest] if len(rest.raw_id) else []
     if waiting:
         yield _joined(waiting)
 
 
+def _part(block: FrameBlock, first: int, stop: int | None) -> FrameBlock:
+    return FrameBlock(block.photons[first:stop], block.background[first:stop], block.raw_id[first:stop])
+
+
 def _joined(blocks: list[FrameBlock]) -> FrameBlock:
-    return blocks[0] if len(blocks) == 1 else FrameBlock(*(np.concatenate(values) for values in zip(*blocks, strict=True)))
+    if len(blocks) == 1:
+        return blocks[0]
+    photons, background, raw_id = zip(*blocks, strict=True)
+    return FrameBlock(np.concatenate(photons), np.concatenate(background), np.concatenate(raw_id))

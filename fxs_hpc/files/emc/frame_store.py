@@ -75,7 +75,8 @@ class StoredFrames:
     def _check(self, pixels: int | None, bins: int | None, order: str | None) -> None:
         for what, found, expected in (("pixels", self.pixels, pixels), ("radial bins", self.bins, bins)):
             if expected is not None and found != expected:
-                raise InputFileError(f"{self._path}: frames of {found} {what}, expected {expected}; check config.ini and run reduce-data again")
+                remedy = "check config.ini and run reduce-data again"
+                raise InputFileError(f"{self._path}: frames of {found} {what}, expected {expected}; {remedy}")
         if order is not None and self.pixel_order != order:
             raise InputFileError(f"{self._path}: made for other pixels than those of make-detector; run reduce-data again")
 
@@ -194,7 +195,7 @@ def _create(file: h5py.File, pixels: int, bins: int, order: str) -> None:
     file.create_dataset("background", (0, bins), "<f8", maxshape=(None, bins), chunks=(max(1, (1 << 15) // bins), bins), **_BYTES)
     for name, dtype, packing in (("photons/gap", "<u4", _BYTES), ("photons/count", "<i2", _BITS), ("dead/pixel", "<u4", _BYTES)):
         file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(CHUNK_VALUES // 4,), **packing)
-    for name, dtype in (("photons/is_sparse", np.bool_), ("raw_id", "<i8"), ("photons/first", "<i8"), ("dead/first", "<i8")):
+    for name, dtype in (("photons/is_sparse", "?"), ("raw_id", "<i8"), ("photons/first", "<i8"), ("dead/first", "<i8")):
         file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(1 << 13,))
     _extend(file["photons/first"], np.zeros(1, np.int64))
     _extend(file["dead/first"], np.zeros(1, np.int64))
