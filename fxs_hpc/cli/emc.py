@@ -27,7 +27,25 @@ Stages marked (mpi) gain from several ranks:
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"max_content_width": 120})
+class _InOrder(click.Group):
+    """Lists its commands in the order of the work."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the stages, as the table orders them."""
+        return list(self.commands)
+
+
+class _ConfigFirst(click.Command):
+    """Takes the config file as first argument, and does without where none is given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put in the config.ini of this directory or of a parent where the first argument is none."""
+        if not {"-h", "--help"} & set(args) and not (args and (args[0].endswith(".ini") or Path(args[0]).is_file())):
+            args = [str(ini.find(Path.cwd()) or ini.FILE_NAME), *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_InOrder, epilog=EPILOG, context_settings={"max_content_width": 120})
 def emc() -> None:
     """Serial microcrystallography by expand-maximize-compress: from raw frames to Bragg intensities."""
 
@@ -50,9 +68,7 @@ def _command(stage: Stage) -> click.Command:
         run(stage, config, overrides, debug, arguments)
 
     launch = " (mpi)" if stage.launch == "mpi" else ""
-    return click.Command(
-        stage.name, callback=call, params=_parameters(stage), short_help=stage.summary + launch, help=_help(stage), no_args_is_help=False
-    )
+    return _ConfigFirst(stage.name, callback=call, params=_parameters(stage), short_help=stage.summary + launch, help=_help(stage))
 
 
 def _help(stage: Stage) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 import fxs_hpc
+from fxs_hpc.cli.check import check
 from fxs_hpc.cli.emc import emc
 from fxs_hpc.cli.fxs import fxs
 from fxs_hpc.cli.problems import reported
@@ -41,3 +42,4 @@ def init(directory: Path, debug: bool) -> None:
 
 main.add_command(fxs)
 main.add_command(emc)
+main.add_command(check)

@@ -35,7 +35,8 @@ def show_plan(plan: Plan, home: Path, cores: int) -> None:
     for line in plan.lines:
         click.echo(f"  {line}")
     memory, disk = available_memory(), shutil.disk_usage(_existing(home)).free
-    click.echo(f"  memory {_bytes(plan.memory)} (free {_bytes(memory)}), disk {_bytes(plan.disk)} (free {_bytes(disk)}), cores {cores}")
+    needs = f"memory {in_bytes(plan.memory)} (free {in_bytes(memory)}), disk {in_bytes(plan.disk)} (free {in_bytes(disk)})"
+    click.echo(f"  {needs}, cores {cores}")
     for name, needed, free in (("memory", plan.memory, memory), ("disk", plan.disk, disk)):
         if needed > free:
             click.echo(f"  warning: more {name} is needed than is free")
@@ -71,7 +72,8 @@ def _existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
-def _bytes(count: int) -> str:
+def in_bytes(count: int) -> str:
+    """A number of bytes with its unit."""
     size, units = float(count), ["B", "kB", "MB", "GB", "TB"]
     while size >= 1000 and len(units) > 1:
         size, units = size / 1000, units[1:]

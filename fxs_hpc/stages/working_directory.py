@@ -1,4 +1,4 @@
-"""A working directory: config.ini, settings of every command, the folders of the FXS and EMC documents."""
+"""A working directory: config.ini, settings of every command, the folders and launchers of the FXS and EMC documents."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -8,6 +8,7 @@ from fxs_hpc.config.document import commented_yaml
 from fxs_hpc.config.ini import FILE_NAME
 from fxs_hpc.config.settings import packaged, settings_folder
 from fxs_hpc.errors import UsageError
+from fxs_hpc.stages.launchers import makefiles, scripts
 
 FXS_FOLDERS = (
     "data/fxs/ccd/archive",
@@ -16,7 +17,7 @@ FXS_FOLDERS = (
     "data/fxs/averages",
     "data/fxs/input_files",
 )
-EMC_FOLDERS = ("aux", "reduce-data", "low-res-emc", "rej-frames", "setup-local", "local-update")
+EMC_FOLDERS = ("aux", "reduce-data", "low-res-emc", "rej-frames", "setup-local", "local-update", "Data")
 DEFAULTS_NAME = "default_0.01.yaml"
 
 
@@ -40,6 +41,8 @@ def create(home: Path) -> tuple[list[Path], list[Path]]:
                     kept.append(path)
                 continue
             path.write_text(text, encoding="utf-8")
+            if text.startswith("#!"):
+                path.chmod(0o755)
             made.append(path)
     except OSError as error:
         raise UsageError(f"{error.filename or home}: cannot be made ({error.strerror}); choose another directory") from None
@@ -53,7 +56,7 @@ def _contents(home: Path) -> dict[Path, str]:
         contents[folder / DEFAULTS_NAME] = commented_yaml(command, full=True, active=False)
         for path in packaged(command.name).values():
             contents[folder / path.name] = path.read_text(encoding="utf-8")
-    return contents
+    return contents | {home / name: text for name, text in {**scripts(), **makefiles()}.items()}
 
 
 def config_template() -> str:

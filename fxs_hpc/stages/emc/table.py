@@ -33,6 +33,8 @@ class Stage:
         One line for `--help`.
     sections : tuple
         What it reads of config.ini, checked before any work.
+    launcher : str
+        Name of a script in `folder` that runs it, as the documents of the reference program call it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Stage:
     folder: str
     summary: str
     sections: tuple[type[Section], ...]
+    launcher: str = ""
 
     @property
     def module(self) -> ModuleType:
@@ -48,18 +51,26 @@ class Stage:
 
 
 _ROWS = (
-    Stage("make-detector", "serial", "make-detector", "Geometry, polarisation, solid angle of the usable pixels.", (Detector,)),
+    Stage("make-detector", "serial", "make-detector", "Geometry, polarisation, solid angle of the usable pixels.", (Detector,), "det.o"),
     Stage(
-        "make-background", "mpi", "make-background", "Radial background and peaks of each frame.", (Detector, Frames, Background)
+        "make-background", "mpi", "make-background", "Radial background and peaks of each frame.", (Detector, Frames, Background), "ave_bg"
     ),
-    Stage("make-powder", "serial", "make-powder", "Pseudo-powder patterns of the peaks, to find the cell.", (Detector, Frames, Peaks)),
-    Stage("make-quaternion", "serial", "make-quaternion", "Samples of the rotation group.", (Rotations,)),
+    Stage(
+        "make-powder",
+        "serial",
+        "make-powder",
+        "Pseudo-powder patterns of the peaks, to find the cell.",
+        (Detector, Frames, Peaks),
+        "powder.o",
+    ),
+    Stage("make-quaternion", "serial", "make-quaternion", "Samples of the rotation group.", (Rotations,), "make-rot-samples.py"),
     Stage(
         "orient-peak",
         "mpi",
         "orient-peak",
         "Orientations that explain the peaks of each frame.",
         (Detector, Frames, Peaks, Rotations, Lattice),
+        "orient.o",
     ),
     Stage(
         "reduce-data",
@@ -67,6 +78,7 @@ _ROWS = (
         "reduce-data",
         "Select and order frames, store their photons.",
         (Detector, Frames, Background, Peaks, Rotations, Reduction),
+        "reduce-data",
     ),
     Stage(
         "make-Ematrix",
@@ -74,9 +86,10 @@ _ROWS = (
         "make-Ematrix",
         "Which pixels see which reflections.",
         (Detector, Rotations, Lattice, Reduction, Maps),
+        "emat",
     ),
-    Stage("init-phi", "serial", "aux", "Scale factors to start from.", (Detector, Peaks, Reduction, Reconstruction)),
-    Stage("make-sym-op", "serial", "aux", "Symmetry operators of the Laue group.", ()),
+    Stage("init-phi", "serial", "aux", "Scale factors to start from.", (Detector, Peaks, Reduction, Reconstruction), "init-phi.py"),
+    Stage("make-sym-op", "serial", "aux", "Symmetry operators of the Laue group.", (), "make-sym-op.py"),
 )
 
 STAGES: Mapping[str, Stage] = {stage.name: stage for stage in _ROWS}
