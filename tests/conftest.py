@@ -1,6 +1,9 @@
 """What all tests share."""
 
 import os
+import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,3 +33,13 @@ def reference_data() -> Path:
 def data_folder() -> Path:
     """tests/data."""
     return DATA
+
+
+@pytest.fixture(scope="session")
+def mpirun() -> Callable[[int], list[str]]:
+    """Command that starts a program on n ranks; the test is skipped where there is no launcher."""
+    beside = Path(sys.executable).with_name("mpirun")
+    launcher = str(beside) if beside.exists() else shutil.which("mpirun")
+    if launcher is None:
+        pytest.skip("no mpirun; install MPI, or the extra fxs_hpc[mpi]")
+    return lambda count: [launcher, "-np", str(count), "--oversubscribe", *(["--allow-run-as-root"] if os.geteuid() == 0 else [])]
