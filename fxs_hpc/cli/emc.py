@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from fxs_hpc.cli.config_file import config_path
+from fxs_hpc.cli.emc_arguments import EXTRA
 from fxs_hpc.cli.problems import reported_by
 from fxs_hpc.config import ini
 from fxs_hpc.config.emc.keys import EmcConfig
@@ -57,10 +58,6 @@ def _parameters(stage: Stage) -> list[click.Parameter]:
         click.Option(["--set", "overrides"], multiple=True, metavar="KEY=VALUE", help="Change one key of config.ini for this run."),
         click.Option(["-v", "--debug"], is_flag=True, help="Show where an error comes from."),
     ]
-
-
-EXTRA: dict[str, Sequence[Any]] = {}
-"""Arguments of single stages, besides those that all have: functions that make a click parameter."""
 
 
 def _command(stage: Stage) -> click.Command:

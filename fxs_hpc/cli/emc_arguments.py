@@ -1,0 +1,64 @@
+"""Arguments of single EMC stages, besides those that all have."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+
+class TimeLimit(click.ParamType):
+    """A time as SLURM writes it, in seconds: minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]]."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        try:
+            return seconds(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time; write minutes, hours:minutes:seconds or days-hours, for example 90 or 1:30:00", param, ctx)
+
+
+def seconds(text: str) -> float:
+    """Seconds of a time in SLURM's notation.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    days, dash, rest = text.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if not 1 <= len(parts) <= 3 or min(parts) < 0 or (dash and not days):
+        raise ValueError(text)
+    if dash:
+        hours, minutes, rest_seconds = (*parts, 0, 0)[:3]
+    else:
+        hours, minutes, rest_seconds = {1: (0, parts[0], 0), 2: (0, *parts), 3: tuple(parts)}[len(parts)]
+    return float(((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + rest_seconds)
+
+
+def _flag(name: str, text: str, variable: str | None = None) -> Callable[[], click.Parameter]:
+    return lambda: click.Option([f"--{name}", *([variable] if variable else [])], is_flag=True, help=text)
+
+
+def _count(name: str, required: bool, default: int | None = None) -> Callable[[], click.Parameter]:
+    return lambda: click.Argument([name], type=click.IntRange(min=1), required=required, default=default)
+
+
+_ITERATING = (
+    _flag("resume", "Continue after the last complete iteration."),
+    lambda: click.Option(["--time-limit"], type=TimeLimit(), help="Stop cleanly before this is over: 90 (minutes), 1:30:00, 1-12."),
+)
+
+EXTRA: Mapping[str, Sequence[Callable[[], click.Parameter]]] = {
+    "low-res-emc": (
+        _count("iterations", required=True),
+        *_ITERATING,
+        _flag("until-converged", "Stop as soon as the model and the scale factors no longer change; ITERATIONS is the most."),
+        _flag("intens", "Update the intensity only; the scale factors stay.", "intensity_only"),
+    ),
+}
+"""Stage -> functions that make its click parameters; their names are those of the arguments of the stage's `run`."""
