@@ -1,0 +1,77 @@
+"""CC1/2 and its kin."""
+
+import numpy as np
+import pytest
+
+from fxs_hpc.emc.lattice import Lattice
+from fxs_hpc.emc.merging import Merged, common, merge, orbits
+from fxs_hpc.emc.shell_statistics import cc_star, equal_volume_edges, linear_edges, pearson, r_split, resolution, statistics
+
+
+def test_cc_half_of_the_reference_run(reference_data):
+    base = reference_data / "emc"
+    lattice = Lattice(np.loadtxt(base / "aux" / "basis-vec.dat"))
+    cartesian = np.loadtxt(base / "aux" / "sym-op.dat", skiprows=1).reshape(-1, 3, 3)
+    operators = np.rint(np.linalg.inv(lattice.reciprocal) @ cartesian @ lattice.reciprocal).astype(int)
+    halves = []
+    for half in "AB":
+        table = np.loadtxt(base / "Data" / "high-prob" / f"high-res-recon-{half}-0" / "iter_flag-6" / "intens-mean-std.dat")
+        halves.append(merge(orbits(table[:, 1:4].astype(int), operators), table[:, 4], table[:, 5]))
+    first, second = common(*halves)
+    hkl = np.loadtxt(base / "Data" / "high-prob" / "high-res-recon-A-0" / "iter_flag-6" / "hkl-val.dat", skiprows=1)[:, :3].astype(int)
+    possible = orbits(hkl, operators).hkl
+    largest = np.linalg.norm(hkl @ lattice.reciprocal.T, axis=1).max()
+    shells = statistics((first, second), first, possible, lattice.reciprocal, linear_edges(largest))
+    filled = shells.pairs > 0
+    expected = np.loadtxt(base / "cal-CC" / "cc.dat")
+    assert np.allclose(np.column_stack([shells.mean_q, shells.cc_half, shells.cc_star])[filled], expected, atol=1e-9, equal_nan=True)
+    assert np.all(shells.completeness[filled] == 1)
+
+
+def synthetic(noise, count=4000, seed=5):
+    """Halves of exponential intensities whose noise grows as `noise(q)`; 30 A cubic cell."""
+    rng = np.random.default_rng(seed)
+    lattice = Lattice(np.eye(3) * 30.0)
+    hkl = np.unique(rng.integers(0, 16, (count, 3)), axis=0)[1:].astype(np.int32)
+    q = np.linalg.norm(hkl @ lattice.reciprocal.T, axis=1)
+    hkl, q = hkl[q < 0.5], q[q < 0.5]
+    truth = rng.exponential(size=len(hkl))
+    sigma = noise(q)
+    a, b = (truth + sigma * rng.standard_normal(len(hkl)) for _ in range(2))
+    ones = np.ones(len(hkl), int)
+    full = Merged(hkl, (a + b) / 2, sigma / np.sqrt(2), 2 * ones)
+    return (Merged(hkl, a, sigma, ones), Merged(hkl, b, sigma, ones)), full, hkl, lattice.reciprocal, truth
+
+
+def test_cc_half_and_cc_star_of_known_noise():
+    halves, full, hkl, reciprocal, truth = synthetic(lambda q: np.full(len(q), 0.5))
+    shells = statistics(halves, full, hkl, reciprocal, np.array([0.0, 0.5]))
+    assert shells.cc_half[0] == pytest.approx(1 / (1 + 0.25), abs=0.03)
+    assert shells.cc_star[0] == pytest.approx(pearson(full.intensity, truth), abs=0.02)
+    assert shells.signal[0] == pytest.approx(np.mean(full.intensity / full.sigma))
+    assert shells.multiplicity[0] == 2 and shells.completeness[0] == 1
+
+
+def test_resolution_is_where_the_known_curve_falls_to_the_limit():
+    # CC1/2 = 1 / (1 + sigma^2) = 0.3 at sigma^2 = 7 / 3; noise over signal grows as exp(B q^2), as intensities fall with a B factor.
+    halves, full, hkl, reciprocal, _ = synthetic(lambda q: np.sqrt(7 / 3) * np.exp(20 * (q**2 - 0.4**2)), count=30000)
+    shells = statistics(halves, full, hkl, reciprocal, equal_volume_edges(0.03, 0.5, 20))
+    assert 1 / resolution(shells) == pytest.approx(0.4, abs=0.012)
+
+
+def test_data_that_do_not_end_have_no_end():
+    halves, full, hkl, reciprocal, _ = synthetic(lambda q: np.full(len(q), 0.1))
+    assert resolution(statistics(halves, full, hkl, reciprocal, equal_volume_edges(0.03, 0.5, 10))) is None
+
+
+def test_r_split_of_known_noise():
+    # |A - B| of two normal numbers has the mean 2 sigma / sqrt(pi).
+    rng = np.random.default_rng(1)
+    a, b = (10 + 0.3 * rng.standard_normal(20000) for _ in range(2))
+    assert r_split(a, 7 * b) == pytest.approx(2 * 0.3 / np.sqrt(np.pi) / 10 / np.sqrt(2), rel=0.02)
+
+
+def test_edges():
+    edges = equal_volume_edges(0.1, 0.4, 7)
+    assert np.allclose(np.diff(edges**3), (0.4**3 - 0.1**3) / 7) and edges[0] == pytest.approx(0.1)
+    assert np.isclose(cc_star(np.array([1.0]))[0], 1)
