@@ -8,9 +8,11 @@ from fxs_hpc.config.emc.local import LocalUpdate
 from fxs_hpc.config.emc.orientation import Lattice, Maps, Rotations
 from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.config.emc.reduction import Reduction
+from fxs_hpc.config.emc.simulation import Simulation
 from fxs_hpc.config.fields import Section
 
 SECTIONS: Mapping[str, type[Section]] = {
+    "simulate-frames": Simulation,
     "make-detector": Detector,
     "frames": Frames,
     "make-background": Background,
