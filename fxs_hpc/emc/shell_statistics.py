@@ -56,7 +56,7 @@ def equal_volume_edges(low: float, high: float, count: int) -> NDArray[np.float6
 
 def linear_edges(high: float, count: int = 20) -> NDArray[np.float64]:
     """Edges of the reference program's shells: linear in q, the last of `count` begins at 1.01 times the largest |q|."""
-    return np.arange(count + 1) * (1.01 * high / (count - 1))
+    return (np.arange(count + 1) * (1.01 * high / (count - 1))).astype(np.float64)
 
 
 def pearson(a: NDArray, b: NDArray) -> float:
