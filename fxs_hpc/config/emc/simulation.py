@@ -12,9 +12,12 @@ def _numbers(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return tuple(float(part) for part in value.replace(",", " ").split())
+        numbers = tuple(float(part) for part in value.replace(",", " ").split())
     except ValueError:
-        return value
+        numbers = ()
+    if len(numbers) != 6:
+        raise ValueError("expected six numbers with commas between them, for example 79,79,38,90,90,90")
+    return numbers
 
 
 Cell = Annotated[tuple[Positive, Positive, Positive, Positive, Positive, Positive], BeforeValidator(_numbers)]
