@@ -25,6 +25,21 @@ from fxs_hpc.stages.fxs.workspace import Workspace, date_of, now
 COMMAND_LIST = "\n".join(f"  {command.name:13s} {command.summary}" for command in COMMANDS.values())
 
 
+class Share(click.ParamType):
+    """K/N: the share K of N."""
+
+    name = "K/N"
+
+    def convert(self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """K and N."""
+        if isinstance(value, tuple):
+            return value
+        share, _, shares = value.partition("/")
+        if not (share.isdigit() and shares.isdigit() and int(share) < int(shares)):
+            self.fail(f"{value!r} is no share K/N with K = 0 .. N-1, for example 0/4", param, ctx)
+        return int(share), int(shares)
+
+
 EPILOG = f"""\b
 Commands, in the order of the work:
 {COMMAND_LIST}
@@ -47,11 +62,21 @@ Examples:
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="config.ini; else that of this directory or of a parent.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, with memory and disk, and stop.")
 @click.option("--resume", is_flag=True, help="Leave out what is done with these settings and inputs; continue an unfinished `reconstruct`.")
+@click.option("--share", type=Share(), help="With `reconstruct`: only every N-th reconstruction, from number K (K/N, K = 0 .. N-1).")
+@click.option("--collect", is_flag=True, help="With `reconstruct`: merge into one data.h5 what the shares have finished.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting; with several commands COMMAND.KEY=VALUE.")
 @click.option("--full", is_flag=True, help="With `settings`: every key, also the rare ones.")
 @click.option("-v", "--debug", is_flag=True, help="Show where an error comes from.")
 def fxs(
-    words: tuple[str, ...], config: Path | None, dry_run: bool, resume: bool, overrides: tuple[str, ...], full: bool, debug: bool
+    words: tuple[str, ...],
+    config: Path | None,
+    dry_run: bool,
+    resume: bool,
+    share: tuple[int, int] | None,
+    collect: bool,
+    overrides: tuple[str, ...],
+    full: bool,
+    debug: bool,
 ) -> None:
     """Fluctuation X-ray scattering: from cross-correlations to a density.
 
@@ -66,6 +91,9 @@ def fxs(
         run_config = _run_config(config)
         chain = load_all(words, run_config, overrides)
         today = date_of(now())
+        if share or collect:
+            _run_shares(chain, run_config, today, share)
+            return
         folders = []
         for number, loaded in enumerate(chain, start=1):
             announce(number, len(chain), loaded)
@@ -80,6 +108,17 @@ def fxs(
                 folders.append(_stage(loaded.command).run(loaded.model, context))
                 click.echo(f"  results in {nice(folders[-1])}")
         show_pictures(folders)
+
+
+def _run_shares(chain: Sequence[Loaded], config: ini.RunConfig, today: str, share: tuple[int, int] | None) -> None:
+    """One share of the reconstructions, or the merging of all."""
+    if [loaded.command for loaded in chain] != ["reconstruct"]:
+        raise UsageError("--share and --collect belong to `fxs-hpc fxs reconstruct [NAME]`")
+    loaded, shares = chain[0], _stage("shares")
+    announce(1, 1, loaded)
+    context = _context(loaded, config, True, today)
+    folder = shares.run(loaded.model, context, *share) if share else shares.collect(loaded.model, context)
+    click.echo(f"  {'states' if share else 'results'} in {nice(folder)}")
 
 
 def _settings_text(words: Sequence[str], full: bool) -> str:

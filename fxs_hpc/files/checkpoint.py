@@ -72,6 +72,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise InputFileError(f"{path}: is no checkpoint of this version ({error}); delete it to start this reconstruction anew") from error
 
 
+def read_standing(path: Path) -> tuple[int, float]:
+    """Position in the schedule and smallest error so far, without the arrays.
+
+    Raises
+    ------
+    InputFileError
+        The file is not a checkpoint.
+    """
+    try:
+        with h5py.File(path) as file:
+            position, best_error, _ = json.loads(file.attrs["progress"])
+            return position, best_error if best_error is not None else math.inf
+    except (OSError, KeyError, ValueError) as error:
+        raise InputFileError(f"{path}: is no checkpoint of this version ({error})") from error
+
+
 def _snapshot(group: h5py.Group) -> Snapshot:
     packed, filled = group["support"][()], int(group.attrs["filled_shells"])
     stored = group["density"][()]

@@ -113,8 +113,9 @@ def _relevant(tree: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in tree.items() if key not in (*_IRRELEVANT, "provenance")}
 
 
-def _refuse_other_settings(folder: Path, settings: Reconstruct, context: Context, source: Path, seed: int) -> None:
-    """A run is continued only with what it was begun with."""
+def differences(folder: Path, settings: Reconstruct, context: Context, source: Path) -> list[str]:
+    """What the run in `folder` was begun with and would now be otherwise, in words; nothing if it can be continued."""
+    seed = seed_of(settings, folder)
     stored = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
     different = differing(stored, settings, (*_IRRELEVANT, "provenance"))
     block = stored.get("provenance", {})
@@ -123,6 +124,12 @@ def _refuse_other_settings(folder: Path, settings: Reconstruct, context: Context
             different.append(f"{name} ({block.get(name)} then, {value} now)")
     if provenance.sha256(source) not in block.get("inputs", {}).values():
         different.append(f"the invariants in {source}")
+    return different
+
+
+def _refuse_other_settings(folder: Path, settings: Reconstruct, context: Context, source: Path) -> None:
+    """A run is continued only with what it was begun with."""
+    different = differences(folder, settings, context, source)
     if different:
         raise SettingsError(
             f"{folder}: was begun with other values of {', '.join(different)}; restore them to resume, or start anew without --resume. "
@@ -136,28 +143,43 @@ def run(settings: Reconstruct, context: Context) -> Path:
     source = context.workspace.find("invariants").resolve()
     data = read_proj_data(source)
     folder, begun = _run_folder(context, settings)
-    seed = int(folder.name.removeprefix("run_")) if settings.seed == "auto" else int(settings.seed)
     if begun:
-        _refuse_other_settings(folder, settings, context, source, seed)
-    problem = phasing_problem.problem(settings, data, seed, context.precision)
+        _refuse_other_settings(folder, settings, context, source)
+    problem = phasing_problem.problem(settings, data, seed_of(settings, folder), context.precision)
     wanted = number_wanted(settings, context.threads)
     with locked(folder):
         remove_leftovers(folder)
         if not begun:
-            settings_copy.write(folder, "settings.yaml", settings, context, inputs=[source], seed=seed)
-        mark = fingerprint(provenance.as_yaml([_relevant(settings.tree()), seed, context.precision, provenance.sha256(source)]))
-        _announce(settings, context, problem, data, wanted)
-        failures = _phase(settings, context, problem, wanted, folder, mark)
-        done = _ranked([n for n in range(wanted) if n not in failures], folder)
-        _store(settings, context, problem, data, folder, mark, done, started)
+            settings_copy.write(folder, "settings.yaml", settings, context, inputs=[source], seed=problem.seed)
+        mark = mark_of(settings, problem, source)
+        announce(settings, context, problem, data, wanted)
+        failures = phase(settings, context, problem, range(wanted), folder, mark)
+        done = ranked([n for n in range(wanted) if n not in failures], folder)
+        store(settings, context, problem, data, folder, mark, done, started)
         if not any(report.died for report in failures.values()):
-            for left in folder.glob(CHECKPOINTS):
-                left.unlink()
+            remove_checkpoints(folder)
         _warn_of(failures, wanted, context)
     return folder
 
 
-def _announce(settings: Reconstruct, context: Context, problem: Problem, data: InvariantData, wanted: int) -> None:
+def seed_of(settings: Reconstruct, folder: Path) -> int:
+    """The seed of the run in `folder`: the number of the run where the settings leave it open."""
+    return int(folder.name.removeprefix("run_")) if settings.seed == "auto" else int(settings.seed)
+
+
+def mark_of(settings: Reconstruct, problem: Problem, source: Path) -> str:
+    """Hash of everything that the result depends on; every checkpoint carries it."""
+    return fingerprint(provenance.as_yaml([_relevant(settings.tree()), problem.seed, problem.precision, provenance.sha256(source)]))
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the states of a run that is complete."""
+    for left in folder.glob(CHECKPOINTS):
+        left.unlink()
+
+
+def announce(settings: Reconstruct, context: Context, problem: Problem, data: InvariantData, wanted: int) -> None:
+    """Say what will be done."""
     grids = problem.geometry
     processes = processes_for(settings, wanted, context.threads, memory_each(grids, context.precision))
     context.say("  Loops:")
@@ -173,17 +195,20 @@ def _announce(settings: Reconstruct, context: Context, problem: Problem, data: I
         context.say(f"  note: {line}")
 
 
-def _phase(settings: Reconstruct, context: Context, problem: Problem, wanted: int, folder: Path, mark: str) -> dict[int, Report]:
+def phase(
+    settings: Reconstruct, context: Context, problem: Problem, numbers: Sequence[int], folder: Path, mark: str
+) -> dict[int, Report]:
+    """Run the reconstructions `numbers`; returns those that failed."""
     steps = schedule.step_count(problem.operations)
-    processes = processes_for(settings, wanted, context.threads, memory_each(problem.geometry, context.precision))
-    shown = display(context.say, wanted, steps)
+    processes = processes_for(settings, len(numbers), context.threads, memory_each(problem.geometry, context.precision))
+    shown = display(context.say, len(numbers), steps)
     try:
-        return run_all(problem, range(wanted), processes, folder, mark, shown.show)
+        return run_all(problem, numbers, processes, folder, mark, shown.show)
     finally:
         shown.close()
 
 
-def _ranked(numbers: Sequence[int], folder: Path) -> list[int]:
+def ranked(numbers: Sequence[int], folder: Path) -> list[int]:
     """Numbers of the finished reconstructions, smallest last error first."""
     errors = {number: read_checkpoint(checkpoint_path(folder, number)).progress.last_error for number in numbers}
     return sorted(errors, key=lambda number: (errors[number], number))
@@ -201,9 +226,10 @@ def _listed(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(numbers)))
 
 
-def _store(
+def store(
     settings: Reconstruct, context: Context, problem: Problem, data: InvariantData, folder: Path, mark: str, done: list[int], started: float
 ) -> None:
+    """Write the reconstructions `done` into one data.h5, with pictures."""
     if not done:
         raise NumericalError(f"{folder}: none of the reconstructions finished; see the messages above")
     loops = settings.main_loop.sub_loops
