@@ -1,6 +1,6 @@
 """[make-background] and [make-powder]: raw frames, radial background, peaks."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import model_validator
 
@@ -16,6 +16,7 @@ class Frames(Section):
     )
     num_raw_data: Annotated[Count | None, Auto] = setting(None, "number of raw frames; auto = as many as are found")
     frame_dataset: str | None = setting(None, "dataset of the frames in HDF5 files, where it cannot be found out")
+    adu_per_photon: Positive = setting(1.0, "detector units that a photon makes: raw values are divided by it")
     max_failed_frames: Fraction = setting(0.05, "share of frames that may be unreadable before the run stops")
 
 
@@ -24,7 +25,9 @@ class Background(Section):
 
     hot_pix_thres: Positive = setting(description="pixels above are dead", unit="photons")
     qlen: Count = setting(description="number of radial bins of the background")
-    ring_rule: str = setting("robust", "which radial bins count as rings: robust, or reference (its 5 per cent rule, which fires on noise)")
+    ring_rule: Literal["robust", "reference"] = setting(
+        "robust", "which radial bins count as rings: robust, or reference (its 5 per cent rule, which fires on noise)"
+    )
 
 
 class Peaks(Section):

@@ -34,7 +34,10 @@ class Detector(Section):
     sz: FiniteReal = setting(-1.0, "component of the beam direction along the detector normal")
     geometry_file: FilePath | None = setting(None, "CrystFEL .geom file, in place of num_row ... wl")
     mask_file: FilePath | None = setting(None, "pixels to leave out: an HDF5, NumPy, image or text file, non-zero = bad")
-    mask_frame: FilePath | None = setting(None, "frame whose negative and saturated pixels are left out")
+    mask_frame: FilePath | None = setting(None, "frame whose negative and saturated pixels (above 32767) are left out")
+    holder_half_width: Annotated[FiniteReal | None, plausible(0, 1e4, "pixels are meant"), Auto] = setting(
+        None, "half the width of the shadow of a holder that reaches from the beam centre to column 0; none where not given", "pixels"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> "Detector":

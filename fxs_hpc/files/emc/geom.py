@@ -69,14 +69,12 @@ class GeometryFile:
     bad : bool (rows, columns)
         Bad regions, panels not to be used, and what belongs to no panel.
     masks : tuple of MaskSource
-    dataset : HDF5 path of the frames; '' = not said.
     """
 
     geometry: Geometry
     names: tuple[str, ...]
     bad: NDArray[np.bool_]
     masks: tuple[MaskSource, ...]
-    dataset: str
 
 
 def read(
@@ -115,8 +113,13 @@ def read(
     needed = (rows * (1 + max(stack.values())), max(_extent(panel)[1] for panel in panels.values()))
     geometry = Geometry(_raster(path, needed, shape), pieces, np.array([0.0, 0.0, -D]), D, wavelength, 0, int(np.ceil(2 * D)))
     bad = _bad(path, geometry, tuple(panels), parsed.detector)
-    datasets = {panel["data"] for panel in panels.values()}
-    return GeometryFile(geometry, tuple(panels), bad, _masks(parsed.detector), datasets.pop() if len(datasets) == 1 else "")
+    return GeometryFile(geometry, tuple(panels), bad, _masks(parsed.detector))
+
+
+def dataset(path: Path) -> str | None:
+    """HDF5 path of the frames; None where `path` does not say it."""
+    named = {panel["data"] for panel in _parsed(path).detector["panels"].values()} - {""}
+    return str(named.pop()) if len(named) == 1 else None
 
 
 def _parsed(path: Path) -> Any:
