@@ -35,6 +35,14 @@ class Stage:
         What it reads of config.ini, checked before any work.
     launcher : str
         Name of a script in `folder` that runs it, as the documents of the reference program call it.
+    reads, makes : tuple of str
+        Files and folders, relative to the working directory; `{key}` stands for the value of a key of config.ini.
+    arguments : tuple of str
+        What a chain of stages puts behind the config file; `{key}` as above.
+    iterating : bool
+        Whether it goes on after its last complete iteration; its module then has `standing(config)`.
+    chained : bool
+        Whether it belongs to the chain from raw frames to intensities.
     """
 
     name: str
@@ -43,6 +51,11 @@ class Stage:
     summary: str
     sections: tuple[type[Section], ...]
     launcher: str = ""
+    reads: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    iterating: bool = False
+    chained: bool = True
 
     @property
     def module(self) -> ModuleType:
