@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from fxs_hpc.stages.duration import seconds
+
 
 class TimeLimit(click.ParamType):
     """A time as SLURM writes it, in seconds: minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]]."""
@@ -19,25 +21,6 @@ class TimeLimit(click.ParamType):
             return seconds(value)
         except ValueError:
             self.fail(f"{value!r} is no time; write minutes, hours:minutes:seconds or days-hours, for example 90 or 1:30:00", param, ctx)
-
-
-def seconds(text: str) -> float:
-    """Seconds of a time in SLURM's notation.
-
-    Raises
-    ------
-    ValueError
-        It is none.
-    """
-    days, dash, rest = text.rpartition("-")
-    parts = [int(part) for part in rest.split(":")]
-    if not 1 <= len(parts) <= 3 or min(parts) < 0 or (dash and not days):
-        raise ValueError(text)
-    if dash:
-        hours, minutes, rest_seconds = (*parts, 0, 0)[:3]
-    else:
-        hours, minutes, rest_seconds = {1: (0, parts[0], 0), 2: (0, *parts), 3: tuple(parts)}[len(parts)]
-    return float(((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + rest_seconds)
 
 
 def _flag(name: str, text: str, variable: str | None = None) -> Callable[[], click.Parameter]:
