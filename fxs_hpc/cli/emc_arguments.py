@@ -1,6 +1,7 @@
 """Arguments of single EMC stages, besides those that all have."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,12 +32,24 @@ def _count(name: str, required: bool, default: int | None = None) -> Callable[[]
     return lambda: click.Argument([name], type=click.IntRange(min=1), required=required, default=default)
 
 
+def _file(name: str, text: str) -> Callable[[], click.Parameter]:
+    return lambda: click.Option([f"--{name}"], type=click.Path(dir_okay=False, path_type=Path), help=text)
+
+
 _ITERATING = (
     _flag("resume", "Continue after the last complete iteration."),
     lambda: click.Option(["--time-limit"], type=TimeLimit(), help="Stop cleanly before this is over: 90 (minutes), 1:30:00, 1-12."),
 )
 
 EXTRA: Mapping[str, Sequence[Callable[[], click.Parameter]]] = {
+    "convert-data": (
+        lambda: click.Argument(["target"], type=click.Path(dir_okay=False, path_type=Path)),
+        _file("background", "Backgrounds of a dense TARGET; without it mpi-bg_model.bin beside TARGET."),
+    ),
+    "evaluate-front-end": (
+        _file("truth", "Truth of the frames; without it simulate-frames/truth.h5."),
+        lambda: click.Option(["--compared"], type=click.IntRange(min=1), default=300, help="Most frames whose peaks are looked at (300)."),
+    ),
     "low-res-emc": (
         _count("iterations", required=True),
         *_ITERATING,

@@ -73,12 +73,22 @@ class DenseFrames:
         return np.array(self._background[first:stop], np.float64, order="C")
 
 
+def write_part(photons: Path, background: Path, first: int, pixels: int, bins: int, blocks: Iterable[FrameBlock]) -> None:
+    """Write frames from number `first` on into files that exist, in place: several ranks may write parts of one file at a time."""
+    with open(photons, "r+b") as data, open(background, "r+b") as radial:
+        data.seek(first * pixels * PHOTONS.itemsize)
+        radial.seek(first * bins * BACKGROUND.itemsize)
+        for block in blocks:
+            data.write(np.ascontiguousarray(block.photons, PHOTONS).data)
+            radial.write(np.ascontiguousarray(block.background, BACKGROUND).data)
+
+
 def write_dense(photons: Path, background: Path, blocks: Iterable[FrameBlock]) -> int:
     """Write both files, whole or not at all, block after block; returns the number of frames."""
     count = 0
     with replacing(photons) as one, replacing(background) as other, open(one, "wb") as data, open(other, "wb") as radial:
         for block in blocks:
-            data.write(np.ascontiguousarray(block.photons, PHOTONS).tobytes())
-            radial.write(np.ascontiguousarray(block.background, BACKGROUND).tobytes())
+            data.write(np.ascontiguousarray(block.photons, PHOTONS).data)
+            radial.write(np.ascontiguousarray(block.background, BACKGROUND).data)
             count += len(block.photons)
     return count

@@ -14,6 +14,7 @@ from fxs_hpc.config.emc.detector import Detector
 from fxs_hpc.config.emc.orientation import Lattice, Maps, Rotations
 from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.config.emc.reduction import Reduction
+from fxs_hpc.config.emc.simulation import Simulation
 from fxs_hpc.config.fields import Section
 
 
@@ -64,6 +65,15 @@ class Stage:
 
 
 _ROWS = (
+    Stage(
+        "simulate-frames",
+        "mpi",
+        "simulate-frames",
+        "Simulated stills of a crystal, and the truth about them.",
+        (Detector, Lattice, Simulation),
+        makes=("simulate-frames/truth.h5", "simulate-frames/truth.npz", "{sim_dir}"),
+        chained=False,
+    ),
     Stage("make-detector", "serial", "make-detector", "Geometry, polarisation, solid angle of the usable pixels.", (Detector,), "det.o"),
     Stage(
         "make-background", "mpi", "make-background", "Radial background and peaks of each frame.", (Detector, Frames, Background), "ave_bg"
@@ -94,6 +104,15 @@ _ROWS = (
         "reduce-data",
     ),
     Stage(
+        "convert-data",
+        "mpi",
+        "reduce-data",
+        "Reduced frames in the other form: compressed store to dense files, or back.",
+        (Background, Reduction),
+        reads=("{mpi_datafile}",),
+        chained=False,
+    ),
+    Stage(
         "make-Ematrix",
         "mpi",
         "make-Ematrix",
@@ -103,6 +122,14 @@ _ROWS = (
     ),
     Stage("init-phi", "serial", "aux", "Scale factors to start from.", (Detector, Peaks, Reduction, Reconstruction), "init-phi.py"),
     Stage("make-sym-op", "serial", "aux", "Symmetry operators of the Laue group.", (), "make-sym-op.py"),
+    Stage(
+        "evaluate-front-end",
+        "mpi",
+        "simulate-frames",
+        "What the stages up to here found in simulated frames, held against the truth.",
+        (Detector, Frames, Background, Peaks, Rotations, Lattice, Reduction, Reconstruction),
+        chained=False,
+    ),
 )
 
 STAGES: Mapping[str, Stage] = {stage.name: stage for stage in _ROWS}
