@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel
 from fxs_hpc.errors import DataError
 
 UNUSABLE = -1.0
@@ -76,7 +76,7 @@ def centroids(patches: PeakPatches, q: NDArray[np.float64], place: NDArray[np.in
     return np.add.reduceat(weighted, patches.first[:-1], axis=0) / patches.photons[:, None]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def connect(  # pragma: no cover
     outlier: NDArray[np.int32], panel: NDArray[np.int32], columns: int, state: NDArray[np.uint8], queue: NDArray[np.int32]
 ) -> NDArray[np.int64]:
