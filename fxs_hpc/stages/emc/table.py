@@ -11,6 +11,7 @@ from typing import Literal
 
 from fxs_hpc.config.emc.background import Background, Frames, Peaks
 from fxs_hpc.config.emc.detector import Detector
+from fxs_hpc.config.emc.local import LocalUpdate
 from fxs_hpc.config.emc.orientation import Lattice, Maps, Rotations
 from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.config.emc.reduction import Reduction
@@ -128,6 +129,15 @@ _ROWS = (
         "simulate-frames",
         "What the stages up to here found in simulated frames, held against the truth.",
         (Detector, Frames, Background, Peaks, Rotations, Lattice, Reduction, Reconstruction),
+        chained=False,
+    ),
+    Stage(
+        "split-data",
+        "mpi",
+        "cal-CC",
+        "Two independent halves of the reduced frames.",
+        (Background, Reduction, Reconstruction, LocalUpdate),
+        "split-data.py",
         chained=False,
     ),
 )
