@@ -6,6 +6,7 @@ import click
 
 import fxs_hpc
 from fxs_hpc.cli.check import check
+from fxs_hpc.cli.cluster import COMMANDS
 from fxs_hpc.cli.emc import emc
 from fxs_hpc.cli.fxs import fxs
 from fxs_hpc.cli.problems import reported
@@ -43,3 +44,5 @@ def init(directory: Path, debug: bool) -> None:
 main.add_command(fxs)
 main.add_command(emc)
 main.add_command(check)
+for _command in COMMANDS:
+    main.add_command(_command)

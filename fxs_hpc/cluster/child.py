@@ -9,6 +9,7 @@ from typing import Any
 
 TIME_IS_UP = (signal.SIGUSR1, signal.SIGUSR2)
 """What SLURM is asked to send before the wall time ends, or sends before it takes the nodes away."""
+TERMINATE = signal.SIGTERM
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Outcome:
         return any(number in TIME_IS_UP for number in self.signals)
 
 
-def run(words: Sequence[str], environment: Mapping[str, str], gentle: int = signal.SIGTERM) -> Outcome:
+def run(words: Sequence[str], environment: Mapping[str, str], gentle: int = TERMINATE) -> Outcome:
     """Run a command to its end, its output being that of this process.
 
     Parameters

@@ -66,7 +66,7 @@ def launcher(ranks: int, setting: str, nodes: int = 1) -> Launcher:
 
 @cache
 def _found(ranks: int, setting: str, nodes: int, allocated: bool) -> Launcher:
-    refused = []
+    refused: list[str] = []
     for words in candidates(ranks, setting, allocated):
         answer = probe(words, ranks, nodes)
         if answer.startswith("ok "):

@@ -18,7 +18,10 @@ from fxs_hpc.errors import SettingsError
 FILE_NAME = "config.ini"
 RUN_KEYS = ("threads", "precision", "ranks")
 FXS_KEYS = tuple(COMMANDS)
-SLURM_KEYS = ("partition", "account", "qos", "time", "nodes", "ntasks", "cpus", "mem", "gres", "constraint", "setup", "options")
+SLURM_KEYS = (
+    *("partition", "account", "qos", "time", "nodes", "ntasks", "cpus", "mem", "gres", "constraint", "setup", "options"),
+    *("tasks", "parts", "launcher"),
+)
 MEANT = ("home_dir", *RUN_KEYS, *FXS_KEYS)
 MISSPELT = 0.85
 """A global key as near as this to one of ours is a slip of the pen, no key of EMC."""

@@ -36,6 +36,12 @@ def chain(pipeline: str, first: str | None = None, last: str | None = None) -> t
     return rows[begin : end + 1]
 
 
+def chain_of(pipeline: str, config: RunConfig, first: str | None = None, last: str | None = None) -> tuple[Row, ...]:
+    """As `chain`, without the commands that config.ini names no settings for (unless they are asked for)."""
+    rows = chain(pipeline, first, last)
+    return tuple(row for row in rows if row.pipeline != "fxs" or row.name in (first, last) or config.settings_names.get(row.name))
+
+
 def row_named(name: str) -> Row:
     """The stage called `name`, of either pipeline.
 
