@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from fxs_hpc.config.emc.keys import FilePath, plausible
+from fxs_hpc.config.emc.keys import Auto, FilePath, plausible
 from fxs_hpc.config.fields import FiniteReal, Section, setting
 
 
 class LocalUpdate(Section):
     """Local update near the orientations of the low resolution stage."""
 
-    high_res_cutoff: Annotated[FiniteReal, plausible(0.3, 1000, "is it in Angstrom?")] = setting(
-        description="cutoff of the local update, between res_max and res_cutoff", unit="Angstrom"
+    high_res_cutoff: Annotated[FiniteReal | None, plausible(0.3, 1000, "is it in Angstrom?"), Auto] = setting(
+        None, "cutoff of the high resolution stages, between res_max and res_cutoff; auto = res_max", "Angstrom"
     )
     start_prob_dir: FilePath = setting("aux/start_prob", "folder of the probabilities to start from")
     fine_quat_file: FilePath | None = setting(None, "fine rotation samples")
