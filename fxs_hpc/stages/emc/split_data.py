@@ -102,7 +102,7 @@ def _write_lists(context: Context, config: Path) -> None:
 
 def _paths(context: Context) -> dict[str, Path]:
     values = {name: getattr(context.config.section(model), name) for model in SECTIONS for name in model.model_fields if name in KEYS}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: Path(value) for name, value in values.items() if value is not None}
 
 
 def _write_text(path: Path, text: str) -> None:
