@@ -4,6 +4,7 @@ import importlib
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,32 +13,20 @@ import click
 from fxs_hpc.cli.chain import load_all
 from fxs_hpc.cli.config_file import config_path
 from fxs_hpc.cli.printing import announce, nice, show_pictures, show_plan
-from fxs_hpc.cli.problems import reported
+from fxs_hpc.cli.problems import reported_by
+from fxs_hpc.cli.share import Share
 from fxs_hpc.config import ini
 from fxs_hpc.config.commands import COMMANDS, command_named
 from fxs_hpc.config.document import commented_yaml
 from fxs_hpc.config.settings import Loaded
 from fxs_hpc.errors import DataError, InputFileError, SettingsError, UsageError
+from fxs_hpc.parallel.communicator import Alone, Communicator, communicator, first
+from fxs_hpc.parallel.cores import cores_each
 from fxs_hpc.stages.fxs.context import Context, Plan
 from fxs_hpc.stages.fxs.finished import finished
 from fxs_hpc.stages.fxs.workspace import Workspace, date_of, now
 
 COMMAND_LIST = "\n".join(f"  {command.name:13s} {command.summary}" for command in COMMANDS.values())
-
-
-class Share(click.ParamType):
-    """K/N: the share K of N."""
-
-    name = "K/N"
-
-    def convert(self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """K and N."""
-        if isinstance(value, tuple):
-            return value
-        share, _, shares = value.partition("/")
-        if not (share.isdigit() and shares.isdigit() and int(share) < int(shares)):
-            self.fail(f"{value!r} is no share K/N with K = 0 .. N-1, for example 0/4", param, ctx)
-        return int(share), int(shares)
 
 
 EPILOG = f"""\b
@@ -54,6 +43,7 @@ Examples:
   fxs-hpc fxs reconstruct tutorial --dry-run
   fxs-hpc fxs reconstruct tutorial --set multi_process.n_parallel_reconstructions=2
   fxs-hpc fxs reconstruct tutorial --resume
+  mpirun -np 8 fxs-hpc fxs correlate tutorial
 """
 
 
@@ -61,7 +51,7 @@ Examples:
 @click.argument("words", nargs=-1, metavar="COMMAND [NAME] [COMMAND [NAME] ...]")
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="config.ini; else that of this directory or of a parent.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, with memory and disk, and stop.")
-@click.option("--resume", is_flag=True, help="Leave out what is done with these settings and inputs; continue an unfinished `reconstruct`.")
+@click.option("--resume", is_flag=True, help="Leave out what is done with these settings and inputs; continue an unfinished command.")
 @click.option("--share", type=Share(), help="With `reconstruct`: only every N-th reconstruction, from number K (K/N, K = 0 .. N-1).")
 @click.option("--collect", is_flag=True, help="With `reconstruct`: merge into one data.h5 what the shares have finished.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting; with several commands COMMAND.KEY=VALUE.")
@@ -82,32 +72,66 @@ def fxs(
 
     Commands run one after another; a failure stops the chain.
     """
-    with reported(debug):
+    ranks = communicator()
+    with reported_by(ranks, debug):
         if words[:1] == ("settings",):
-            click.echo(_settings_text(words[1:], full), nl=False)
+            first(ranks, lambda: click.echo(_settings_text(words[1:], full), nl=False))
             return
         if full:
             raise UsageError("--full belongs to `fxs-hpc fxs settings COMMAND`")
-        run_config = _run_config(config)
-        chain = load_all(words, run_config, overrides)
-        today = date_of(now())
+        run_config = first(ranks, lambda: _run_config(config))
+        chain = first(ranks, lambda: load_all(words, run_config, overrides))
+        today = first(ranks, lambda: date_of(now()))
         if share or collect:
-            _run_shares(chain, run_config, today, share)
-            return
-        folders = []
-        for number, loaded in enumerate(chain, start=1):
-            announce(number, len(chain), loaded)
-            context = _context(loaded, run_config, resume, today)
-            done = finished(loaded.command, loaded.model, context) if resume else None
-            if done is not None:
-                folders.append(done)
-                click.echo(f"  done before: results in {nice(done)}")
-            elif dry_run:
-                _show_plan(_stage(loaded.command), loaded, context, first=number == 1)
-            else:
-                folders.append(_stage(loaded.command).run(loaded.model, context))
-                click.echo(f"  results in {nice(folders[-1])}")
+            first(ranks, lambda: _run_shares(chain, run_config, today, share))
+        elif dry_run:
+            first(ranks, lambda: _plan_chain(chain, run_config, resume, today))
+        else:
+            _run_chain(chain, run_config, resume, today, ranks)
+
+
+def _plan_chain(chain: Sequence[Loaded], config: ini.RunConfig, resume: bool, today: str) -> None:
+    """Say what the commands would do."""
+    for number, loaded in enumerate(chain, start=1):
+        announce(number, len(chain), loaded)
+        context = _context(loaded, config, resume, today)
+        done = finished(loaded.command, loaded.model, context) if resume else None
+        if done is not None:
+            click.echo(f"  done before: results in {nice(done)}")
+        else:
+            _show_plan(_stage(loaded.command), loaded, context, is_first=number == 1)
+
+
+def _run_chain(chain: Sequence[Loaded], config: ini.RunConfig, resume: bool, today: str, ranks: Communicator) -> None:
+    """Run the commands one after another: those that can on all ranks, the others on the first while the rest wait."""
+    folders = []
+    for number, loaded in enumerate(chain, start=1):
+        context = _context(loaded, config, resume, today, ranks)
+        folders.append(_done_before(number, len(chain), loaded, context) or _run(_stage(loaded.command), loaded, context))
+    if ranks.rank == 0:
         show_pictures(folders)
+
+
+def _done_before(number: int, total: int, loaded: Loaded, context: Context) -> Path | None:
+    """Announce a command; the folder of its result where it is done already and that is enough."""
+
+    def begin() -> Path | None:
+        announce(number, total, loaded)
+        return finished(loaded.command, loaded.model, context) if context.resume else None
+
+    done = first(context.ranks, begin)
+    if done is not None:
+        context.say(f"  done before: results in {nice(done)}")
+    return done
+
+
+def _run(stage: ModuleType, loaded: Loaded, context: Context) -> Path:
+    if getattr(stage, "PARALLEL", False):
+        folder = Path(stage.run(loaded.model, context))
+    else:
+        folder = first(context.ranks, lambda: Path(stage.run(loaded.model, replace(context, ranks=Alone()))))
+    context.say(f"  results in {nice(folder)}")
+    return folder
 
 
 def _run_shares(chain: Sequence[Loaded], config: ini.RunConfig, today: str, share: tuple[int, int] | None) -> None:
@@ -136,16 +160,18 @@ def _run_config(given: Path | None) -> ini.RunConfig:
     return config
 
 
-def _context(loaded: Loaded, config: ini.RunConfig, resume: bool, today: str) -> Context:
+def _context(loaded: Loaded, config: ini.RunConfig, resume: bool, today: str, ranks: Communicator | None = None) -> Context:
+    ranks = ranks or Alone()
     return Context(
         workspace=Workspace.of(config.home, loaded.model, today),
         config=config,
-        threads=config.cores,
+        threads=cores_each(ranks, config.cores),
         precision=config.precision,
         resume=resume,
         source=loaded.source,
-        say=lambda line: click.echo(line),
+        say=(lambda line: click.echo(line)) if ranks.rank == 0 else (lambda line: None),
         command_line=shlex.join(["fxs-hpc", *sys.argv[1:]]),
+        ranks=ranks,
     )
 
 
@@ -159,11 +185,11 @@ def _stage(command: str) -> ModuleType:
         raise
 
 
-def _show_plan(stage: ModuleType, loaded: Loaded, context: Context, first: bool) -> None:
+def _show_plan(stage: ModuleType, loaded: Loaded, context: Context, is_first: bool) -> None:
     try:
         plan: Plan = stage.plan(loaded.model, context)
     except (InputFileError, DataError) as error:
-        if first:
+        if is_first:
             raise
         click.echo(f"  cannot be planned yet: {error}")
         return

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fxs_hpc.config.average import Average
+from fxs_hpc.config.correlate import Correlate
 from fxs_hpc.config.extract import Extract
 from fxs_hpc.config.fields import Section
 from fxs_hpc.config.nearest import suggestion
@@ -25,13 +26,12 @@ COMMANDS: Mapping[str, Command] = {
     command.name: command
     for command in (
         Command("simulate_ccd", SimulateCcd, "make a density of simple shapes and its cross-correlations C(q1, q2, Delta)"),
+        Command("correlate", Correlate, "correlate scattering patterns: C(q1, q2, Delta) of all of them, and their mean intensity"),
         Command("extract", Extract, "solve the cross-correlations for the rotational invariants B_l and their roots V_l"),
         Command("reconstruct", Reconstruct, "phase the invariants: several densities from random starts, ranked by error"),
         Command("average", Average, "align the densities, average them, and say to which resolution they agree"),
     )
 }
-
-LATER = {"correlate": "correlating measured patterns is not part of this version"}
 
 
 def command_named(name: str) -> Command:
@@ -44,6 +44,4 @@ def command_named(name: str) -> Command:
     """
     if name in COMMANDS:
         return COMMANDS[name]
-    if name in LATER:
-        raise UsageError(f"{name}: {LATER[name]}; the commands are {', '.join(COMMANDS)}")
     raise UsageError(f"unknown command {name!r}{suggestion(name, COMMANDS)}; the commands are {', '.join(COMMANDS)}")

@@ -34,7 +34,22 @@ def _write_invariants(file: h5py.File, invariants: NDArray) -> None:
             data[order] = values
 
 
-def _write_model(file: h5py.File, model: shapes.Model) -> None:
+def write_points(file: h5py.File, data: CrossCorrelation, intensity_unit: str) -> None:
+    """Write the scalars and the points of `data`, and its mean intensity."""
+    file["dimensions"] = data.dimensions
+    for name, value, unit in (
+        ("radial_points", data.q, "1/A"),
+        ("angular_points", data.delta, "rad"),
+        ("xray_wavelength", data.wavelength, "A"),
+        ("average_intensity", data.average_intensity, intensity_unit),
+    ):
+        file[name] = value
+        file[name].attrs["unit"] = unit
+    file["number_of_particles"] = data.n_particles
+
+
+def write_model(file: h5py.File, model: shapes.Model) -> None:
+    """Write the simulated object as the group `model`."""
     group = file.create_group("model")
     shape = model.density.shape
     density = group.create_dataset("density", shape, np.float32, chunks=(1, *shape[1:]), compression="gzip", compression_opts=1)
@@ -57,17 +72,7 @@ def write_ccd(path: Path, data: CrossCorrelation, blocks: Blocks | None = None, 
     """
     n_q = len(data.q)
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file["dimensions"] = data.dimensions
-        for name, value, unit in (
-            ("radial_points", data.q, "1/A"),
-            ("angular_points", data.delta, "rad"),
-            ("xray_wavelength", data.wavelength, "A"),
-        ):
-            file[name] = value
-            file[name].attrs["unit"] = unit
-        file["average_intensity"] = data.average_intensity
-        file["average_intensity"].attrs["unit"] = "(density A^3)^2 / (2 pi)^3"
-        file["number_of_particles"] = data.n_particles
+        write_points(file, data, "(density A^3)^2 / (2 pi)^3")
         for name, values in data.correlation.items():
             file[f"cross_correlation/{name}"] = values
         if blocks is not None:
@@ -77,7 +82,7 @@ def write_ccd(path: Path, data: CrossCorrelation, blocks: Blocks | None = None, 
         if data.invariants is not None:
             _write_invariants(file, data.invariants)
         if model is not None:
-            _write_model(file, model)
+            write_model(file, model)
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def refuse_empty(has_data: NDArray[np.bool_], first_row: int) -> None:
         )
 
 
-def _pi_periodic(array: NDArray) -> NDArray:
+def pi_periodic(array: NDArray) -> NDArray:
     """Angles [pi/2, 3 pi/2) kept, the others replaced by the copy shifted by pi."""
     n = array.shape[-1]
     if n % 4:
@@ -127,8 +127,8 @@ def _cleaned(
     if options.subtract_average_intensity:
         values -= mean[..., None]
     if options.pi_periodicity:
-        values = _pi_periodic(values)
-        valid = None if valid is None else _pi_periodic(valid)
+        values = pi_periodic(values)
+        valid = None if valid is None else pi_periodic(valid)
     if valid is not None:
         values[~valid] = 0
     return values, valid

@@ -39,6 +39,11 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def text_sha256(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def origin(command_line: str, source: Path | None, inputs: Sequence[Path] = (), **more: Any) -> dict[str, Any]:
     """What stands beside every result.
 

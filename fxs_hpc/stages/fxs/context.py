@@ -1,11 +1,12 @@
 """What a stage is given besides its settings, and what it says about itself before it starts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from fxs_hpc.config.ini import RunConfig
+from fxs_hpc.parallel.communicator import Alone, Communicator
 from fxs_hpc.stages.fxs.workspace import Workspace
 
 
@@ -31,6 +32,8 @@ class Context:
         Prints one line.
     command_line : str
         What the user typed.
+    ranks : Communicator
+        The ranks that share the work of the stages that can; the others run on rank 0.
     """
 
     workspace: Workspace
@@ -41,6 +44,7 @@ class Context:
     source: Path
     say: Callable[[str], None]
     command_line: str
+    ranks: Communicator = field(default_factory=Alone)
 
 
 @dataclass(frozen=True)

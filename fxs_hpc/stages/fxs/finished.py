@@ -10,8 +10,10 @@ import yaml
 import fxs_hpc
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.checkpoint import CHECKPOINTS
+from fxs_hpc.files.pattern_lists import digest
 from fxs_hpc.stages import provenance
 from fxs_hpc.stages.fxs.context import Context
+from fxs_hpc.stages.fxs.pattern_inputs import input_files, patterns_of
 
 _NOT_COMPARED = ("IO", "provenance", "settings_version")
 
@@ -27,6 +29,7 @@ class _Product:
 
 _PRODUCTS = {
     "simulate_ccd": _Product("ccd", None),
+    "correlate": _Product("ccd", "input_file_list"),
     "extract": _Product("invariants", "ccd", "extraction_settings.yaml"),
     "reconstruct": _Product("reconstructions", "invariants"),
     "average": _Product("average_results", "reconstructions"),
@@ -52,12 +55,13 @@ def finished(command: str, settings: Any, context: Context) -> Path | None:
     product, workspace = _PRODUCTS[command], context.workspace
     try:
         hashes = {provenance.sha256(path) for path in _inputs(product, settings, context)}
+        patterns = digest(patterns_of(settings, context)[1]) if command == "correlate" else None
     except InputFileError:
         return None
     first = workspace.file(product.result, run=0, dimensions=3)
     runs = [folder for folder in first.parent.parent.parent.glob("*/run_*") if (folder / first.name).exists()]
     for folder in sorted(runs, key=lambda path: (path / first.name).stat().st_mtime, reverse=True):
-        if not any(folder.glob(CHECKPOINTS)) and _same(folder / product.settings, settings, context, hashes):
+        if not any(folder.glob(CHECKPOINTS)) and _same(folder / product.settings, settings, context, hashes, patterns):
             return folder
     return None
 
@@ -67,10 +71,12 @@ def _inputs(product: _Product, settings: Any, context: Context) -> list[Path]:
         return []
     if product.source == "reconstructions":
         return list(context.workspace.paths(product.source, settings.reconstruction_files, dimensions=3))
+    if product.source == "input_file_list":
+        return input_files(settings, context)
     return [context.workspace.find(product.source)]
 
 
-def _same(path: Path, settings: Any, context: Context, hashes: set[str]) -> bool:
+def _same(path: Path, settings: Any, context: Context, hashes: set[str], patterns: str | None) -> bool:
     if not path.exists():
         return False
     stored = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -79,5 +85,6 @@ def _same(path: Path, settings: Any, context: Context, hashes: set[str]) -> bool
         block.get("version") == fxs_hpc.__version__
         and block.get("precision") == context.precision
         and set((block.get("inputs") or {}).values()) == hashes
+        and block.get("patterns") == patterns
         and not differing(stored, settings, _NOT_COMPARED)
     )
