@@ -115,15 +115,27 @@ def compare_peaks(
         Panel of each pixel.
     columns : int
     """
-    bright = usable & (crystal > FAINT / 2)
-    places = np.flatnonzero(bright)
+    pixel, first = visible_peaks(crystal, background, usable, panel, columns)
+    seen = np.zeros(len(crystal), bool)
+    seen[found.pixel] = True
+    return PeakComparison(_sums(crystal[pixel], first), _sums(seen[pixel], first) > 0, _sums(crystal[found.pixel], found.first) < FAINT)
+
+
+def visible_peaks(
+    crystal: NDArray[np.float64], background: NDArray[np.float64], usable: NDArray[np.bool_], panel: NDArray[np.int32], columns: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Peaks that stand out of the background: pixels i4[n] of all, and where each begins, i8[peaks + 1]; see `compare_peaks`."""
+    places = np.flatnonzero(usable & (crystal > FAINT / 2))
     outlier = places[crystal[places] + background[places] > outlier_thresholds(background[places])].astype(np.int32)
     queue = np.empty(len(outlier), np.int32)
     first = connect(outlier, panel, columns, np.zeros(len(crystal), np.uint8), queue)
-    queue = queue[: first[-1]]
-    seen = np.zeros(len(crystal), bool)
-    seen[found.pixel] = True
-    return PeakComparison(_sums(crystal[queue], first), _sums(seen[queue], first) > 0, _sums(crystal[found.pixel], found.first) < FAINT)
+    return queue[: first[-1]], first
+
+
+def centres(pixel: NDArray, weight: NDArray, first: NDArray[np.int64], columns: int) -> NDArray[np.float64]:
+    """Row and column f8[peaks, 2] of peaks, weighted with `weight` of each pixel."""
+    total = _sums(weight, first)[:, None]
+    return np.stack([_sums(weight * (pixel // columns), first), _sums(weight * (pixel % columns), first)], axis=1) / total
 
 
 def _sums(values: NDArray, first: NDArray[np.int64]) -> NDArray[np.float64]:

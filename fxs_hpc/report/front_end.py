@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from fxs_hpc.emc.evaluation import FrontEndResult
@@ -110,6 +112,7 @@ def _peaks(axis: Axes, result: FrontEndResult) -> None:
     axis.bar(edges[:-1], number, np.diff(edges), align="edge", color=MISSED, alpha=0.55, label="missed")
     axis.bar(edges[:-1], found, np.diff(edges), align="edge", color=FOUND, alpha=0.9, label="found")
     axis.set_xscale("log")
+    _plain(axis.xaxis)
     axis.set_xlabel("crystal photons in the peak")
     axis.set_ylabel("peaks above the noise")
     share = axis.twinx()
@@ -164,9 +167,18 @@ def _scale_factors(axis: Axes, result: FrontEndResult, phi: NDArray[np.float64] 
     axis.loglog(truth, start * scale, ".", color=COLOURS[Kind.SINGLE], alpha=0.6, ms=5)
     limits = [0.8 * min(truth.min(), (start * scale).min()), 1.25 * max(truth.max(), (start * scale).max())]
     axis.plot(limits, limits, color="0.4", lw=0.8)
+    _plain(axis.xaxis)
+    _plain(axis.yaxis)
     axis.set_xlabel("true φ")
     axis.set_ylabel("φ from the peaks (same mean)")
     axis.set_title(f"Scale factors to start from: correlation {np.corrcoef(truth, start)[0, 1]:.2f}", fontsize=11)
+
+
+def _plain(axis: Axis) -> None:
+    """Labels 1, 2, 5, 10 ... on a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def plot_examples(path: Path, examples: Sequence[ExampleFrame]) -> None:
@@ -187,8 +199,8 @@ def _example(figure: Figure, axis: Axes, example: ExampleFrame) -> None:
     shades, norm = colormaps["gray_r"].with_extremes(bad="#9fb8cc"), PowerNorm(0.5, 0, max(top, 4.0))
     colours = axis.imshow(image, cmap=shades, norm=norm, interpolation="nearest")
     for places, size, marker, colour, width, label in (
-        (example.expected, 90, "s", MISSED, 0.9, "expected"),
-        (example.found, 42, "o", FOUND, 1.3, "found"),
+        (example.expected, 210, "s", MISSED, 1.0, "expected"),
+        (example.found, 120, "o", FOUND, 1.5, "found"),
     ):
         axis.scatter(places[:, 1], places[:, 0], size, marker=marker, facecolors="none", edgecolors=colour, linewidths=width, label=label)
     axis.set_xlabel("column")
