@@ -96,8 +96,9 @@ def _distances(axis: Axes, result: FrontEndResult) -> None:
     )
     axis.set_xlabel(f"angle to the nearest candidate / step of {np.degrees(result.step):.2f}° (last bin: and beyond)")
     axis.set_ylabel("crystals in kept frames")
-    axis.set_title(f"True orientation among the candidates: {100 * result.hits():.1f} % of single crystals", fontsize=11)
-    axis.legend(fontsize=8, loc="center right")
+    axis.set_title(f"Truth among the candidates: {100 * result.hits():.1f} % of single crystals", fontsize=11)
+    if axis.patches:
+        axis.legend(fontsize=8, loc="center right")
 
 
 def _peaks(axis: Axes, result: FrontEndResult) -> None:
@@ -128,6 +129,9 @@ def _peaks(axis: Axes, result: FrontEndResult) -> None:
 def _background(axis: Axes, result: FrontEndResult) -> None:
     error = 100 * result.background_error()
     known = np.isfinite(error).any(axis=0)
+    if not known.any():
+        axis.set_title("Radial background: every bin masked", fontsize=11)
+        return
     q = (np.arange(error.shape[1]) + 0.5)[known] * result.bin_width
     low, middle, high = np.nanpercentile(error[:, known], [5, 50, 95], axis=0)
     axis.axhline(0, color="0.5", lw=0.8)
