@@ -29,7 +29,7 @@ from fxs_hpc.engine.fft import COMPILE, INLINE, LANES, fft, result_tile
 INSIDE_SUPPORT = 1
 INSIDE_INITIAL_SUPPORT = 2
 
-_LARGEST_GAIN = 1e4
+LARGEST_GAIN = 1e4
 """Bound of sqrt(I'/I): where I is rounding noise the ratio means nothing."""
 
 U = np.uint64
@@ -222,7 +222,7 @@ def modulus(length: int, complex_density: bool) -> Any:
     result = result_tile(length) * tile
     u, v, kept = 4 * tile, 5 * tile, U(6 * tile)
     rows = 1 if complex_density else 2
-    bound_ = _LARGEST_GAIN**2
+    bound_ = LARGEST_GAIN**2
 
     @numba.njit(cache=True, **COMPILE)
     def kernel(change, amplitude, keep, carry_, spectrum, work):  # type: ignore[no-untyped-def]

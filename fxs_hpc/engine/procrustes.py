@@ -72,6 +72,11 @@ class ProcrustesProjection:
             self._average_known = np.zeros(n_stored, dtype)
             self._average_known[: self._n] = constraint.known[0]
 
+    @property
+    def orders(self) -> Mapping[int, tuple[NDArray, NDArray, NDArray]]:
+        """Per projected order: V_l (N, n) weighted by q^2 where the data count, V_l^T (n, N), and (N,) where they count (1) or not (0)."""
+        return self._orders
+
     def unknowns(self, coefficients: NDArray) -> dict[int, NDArray[np.float64]]:
         """The orthogonal matrices U_l (n_l, 2l+1) closest to intensity coefficients [m, l, 2, q]."""
         return {l: self._unknown(coefficients, l).T for l in self._orders}
