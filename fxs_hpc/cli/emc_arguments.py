@@ -50,6 +50,8 @@ EXTRA: Mapping[str, Sequence[Callable[[], click.Parameter]]] = {
         _file("truth", "Truth of the frames; without it simulate-frames/truth.h5."),
         lambda: click.Option(["--compared"], type=click.IntRange(min=1), default=300, help="Most frames whose peaks are looked at (300)."),
     ),
+    "make-mask": (lambda: click.Argument(["frame"], required=False, type=click.Path(path_type=Path)),),
+    "make-filelists": (lambda: click.Argument(["frames"], required=False, metavar="[PATTERN]"),),
     "low-res-emc": (
         _count("iterations", required=True),
         *_ITERATING,

@@ -11,7 +11,7 @@ from fxs_hpc.emc.compiled import kernel
 from fxs_hpc.emc.detector import Geometry, Pixels
 from fxs_hpc.emc.outlier_threshold import Thresholds, threshold, thresholds
 from fxs_hpc.emc.peaks import UNUSABLE, PeakPatches, centroids, connect
-from fxs_hpc.emc.radial_background import fit, radial_bins
+from fxs_hpc.emc.radial_background import excess, fit, radial_bins
 from fxs_hpc.emc.rings import reference_rings, robust_rings
 
 RingRule = Literal["robust", "reference"]
@@ -95,6 +95,10 @@ class PeakSearch:
         patches = patches.selected(self._outside_rings(patches, radial))
         usable = radial[np.searchsorted(self._bins.first, outlier, side="right") - 1] >= 0
         return FrameBackground(radial, pixel[usable], self._photons[outlier[usable]], patches)
+
+    def excess(self, frame: NDArray[np.int32], radial: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard deviations of each pixel (rows, columns) above the background `radial`; NaN where it is not known."""
+        return excess(frame, radial, self._bins, self._pixels.index, self._pixels.polar)
 
     def _fit(self, frame: NDArray[np.int32], radial: NDArray[np.float64]) -> int:
         bins, weight, masked = self._bins, np.empty(len(radial)), np.zeros(len(radial), np.bool_)

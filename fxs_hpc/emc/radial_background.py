@@ -65,6 +65,24 @@ def radial_bins(modulus: NDArray[np.float64], polar: NDArray[np.float64], q_max:
     return RadialBins(first.astype(np.int64), np.array(total), np.array(least), width)
 
 
+def excess(
+    frame: NDArray[np.int32], radial: NDArray[np.float64], bins: RadialBins, index: NDArray[np.integer], polar: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Standard deviations (Poisson) of each pixel (rows, columns) above the background; NaN where there is none, and for dead pixels.
+
+    Parameters
+    ----------
+    radial : float64[bins]
+        Background, -1 = unusable.
+    index, polar : of the usable pixels.
+    """
+    mean = np.repeat(np.where(radial > 0, radial, np.nan), np.diff(bins.first)) * polar[: bins.first[-1]]
+    counts = frame.ravel()[index[: bins.first[-1]]]
+    result = np.full(frame.size, np.nan)
+    result[index[: bins.first[-1]]] = np.where(counts < 0, np.nan, (counts - mean) / np.sqrt(mean))
+    return result.reshape(frame.shape)
+
+
 @piece
 def _gather(  # pragma: no cover
     frame: NDArray[np.int32],

@@ -12,7 +12,7 @@ from fxs_hpc.emc.lattice import Lattice, VoxelGrid
 from fxs_hpc.files.emc import basis, file_lists, geom, pix_map, rec_vectors
 from fxs_hpc.files.emc.file_lists import FileLists
 from fxs_hpc.files.frames import FrameSource, open_frames
-from fxs_hpc.parallel.communicator import first, share
+from fxs_hpc.parallel.communicator import Alone, first, share
 from fxs_hpc.stages.emc.context import Context
 
 
@@ -25,6 +25,11 @@ def voxel_grid(context: Context) -> VoxelGrid:
     """The grid of intensity voxels."""
     keys = context.config.section(LatticeKeys)
     return VoxelGrid(lattice(context), keys.VN, keys.gw)
+
+
+def alone(context: Context) -> Context:
+    """`context` for what one rank does while the others wait."""
+    return replace(context, ranks=Alone())
 
 
 def geometry(context: Context) -> Geometry:

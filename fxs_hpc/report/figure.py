@@ -1,0 +1,34 @@
+"""Empty figures of one look, and writing them."""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from fxs_hpc.files.atomic import replacing
+
+BLUE, ORANGE, GREY, RED = "#1f5a94", "#d9822b", "#8a8a8a", "#b3261e"
+DPI = 120
+
+
+def blank(width: float, height: float) -> Figure:
+    """A figure of this size in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def plain(axes: Axes, title: str, x: str, y: str) -> None:
+    """Title, labels, a light grid, no box."""
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=DPI)
