@@ -53,10 +53,15 @@ def raster(geometry: Geometry, mask: NDArray[np.bool_]) -> Raster:
         _spread(every, every.q * geometry.pixel_to_inverse_angstrom, np.inf),
         _spread(every, every.polar / best, 0.0),
         usable.positions() >= 0,
-        geometry.beam * geometry.pixel_to_inverse_angstrom,
-        np.array([(*panel.first, *panel.shape) for panel in geometry.panels], np.int64),
-        np.array([(*panel.at, *panel.origin, *panel.row_step, *panel.column_step) for panel in geometry.panels], np.float64),
+        *panel_tables(geometry),
     )
+
+
+def panel_tables(geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """`wave`, `areas` and `frames` of `Raster`."""
+    areas = [(*panel.first, *panel.shape) for panel in geometry.panels]
+    frames = [(*panel.at, *panel.origin, *panel.row_step, *panel.column_step) for panel in geometry.panels]
+    return geometry.beam * geometry.pixel_to_inverse_angstrom, np.array(areas, np.int64), np.array(frames, np.float64)
 
 
 def _spread(pixels: Pixels, values: NDArray, elsewhere: float) -> NDArray[np.float64]:

@@ -23,7 +23,6 @@ from fxs_hpc.emc.evaluation import (
     visible_peaks,
 )
 from fxs_hpc.emc.quaternions import angular_step
-from fxs_hpc.emc.raster import raster
 from fxs_hpc.emc.simulation import Experiment, random_faults
 from fxs_hpc.emc.truth import CRYSTALS, Kind, Truth
 from fxs_hpc.errors import InputFileError
@@ -39,6 +38,7 @@ from fxs_hpc.report.front_end import NAMES, ExampleFrame, plot_examples, plot_fr
 from fxs_hpc.stages.emc import inputs
 from fxs_hpc.stages.emc.context import Context
 from fxs_hpc.stages.emc.reduce_data import pixel_index
+from fxs_hpc.stages.emc.simulated_experiment import shared_raster
 
 Item = TypeVar("Item")
 FOLDER = "simulate-frames"
@@ -78,7 +78,7 @@ class _Scene:
         self.geometry = inputs.geometry(context)
         usable = np.zeros(self.geometry.shape, bool)
         usable.ravel()[first(context.ranks, lambda: pixel_index(context))] = True
-        self.raster = raster(self.geometry, ~usable)
+        self.raster = shared_raster(context, self.geometry, ~usable)
         none = random_faults(self.raster, np.zeros(usable.size, bool), 0, 0, 0, 0.0, 0)
         stored = self.stored
         self.experiment = Experiment(self.raster, stored.intensities, stored.shape, stored.background, none, stored.seed or 0)

@@ -1,5 +1,6 @@
 """The experiment that config.ini describes, to be simulated: crystal, background, detector with its faults."""
 
+from functools import cache
 from math import atan, sin
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from fxs_hpc.config.emc.simulation import Simulation
 from fxs_hpc.emc.detector import Geometry
 from fxs_hpc.emc.lattice import Lattice, VoxelGrid
 from fxs_hpc.emc.model_intensities import ModelIntensities, given_intensities, random_intensities, reflections
-from fxs_hpc.emc.raster import Raster, raster
+from fxs_hpc.emc.raster import Raster, panel_tables, raster
 from fxs_hpc.emc.simulation import Experiment, Faults, model_background, random_faults
 from fxs_hpc.emc.spots import PeakShape
 from fxs_hpc.emc.symmetry import LaueGroup, of_lattice, of_space_group
 from fxs_hpc.errors import DataError, InputFileError
 from fxs_hpc.files.emc import basis, mask, structure_factors
-from fxs_hpc.parallel.communicator import first
+from fxs_hpc.parallel.communicator import first, share
 from fxs_hpc.stages.emc import inputs
 from fxs_hpc.stages.emc.context import Context
 
@@ -32,7 +33,7 @@ def experiment(context: Context) -> Experiment:
     """What all simulated frames share; every rank makes it, from the same seed."""
     keys, geometry, crystal = context.config.section(Simulation), inputs.geometry(context), lattice(context)
     masked = mask_of_file(context, geometry.shape)
-    scene = raster(geometry, masked)
+    scene = shared_raster(context, geometry, masked)
     return Experiment(
         scene,
         intensities(context, crystal, scene),
@@ -41,6 +42,14 @@ def experiment(context: Context) -> Experiment:
         faults(context, geometry, scene, masked),
         keys.sim_seed,
     )
+
+
+def shared_raster(context: Context, geometry: Geometry, masked: NDArray[np.bool_]) -> Raster:
+    """`raster`, with its large tables held once per node."""
+    made = cache(lambda: raster(geometry, masked))
+    ranks = context.ranks
+    q, polar, usable = (share(ranks, lambda name=name: getattr(made(), name)) for name in ("q", "polar", "usable"))  # type: ignore[misc]
+    return Raster(geometry.shape, q, polar, usable, *panel_tables(geometry))
 
 
 def lattice(context: Context) -> Lattice:
