@@ -27,45 +27,54 @@ from fxs_hpc.emc.maximisation import Observations, best, gathered
 
 
 class Influences(NamedTuple):
-    """u(d, k) of single pairs of a frame and a rotation: frame i8[m], reflection i4[m], value f8[m]."""
+    """u(d, k) of single pairs of a frame and a rotation: frame i8[m], reflection i4[m], rotation i4[m], value f8[m]."""
 
     frame: NDArray[np.int64]
     reflection: NDArray[np.int32]
+    rotation: NDArray[np.int32]
     value: NDArray[np.float64]
 
 
-def influences(
-    observed: Observations, exposure: Exposure, rotations: RotationTable, detector: DetectorTable, cubes: PeakCubes
-) -> tuple[Influences, NDArray[np.float64]]:
-    """What each pair adds to the influence of its frame, and the variance by photon noise, float64[n reflections].
+class Shares(NamedTuple):
+    """1 / D and I / D in cubes: what a pixel's weight at a voxel is worth."""
 
-    Parameters
-    ----------
-    exposure : Exposure
-        Means and weights over all frames.
-    """
+    inverse: NDArray[np.float64]
+    weighted: NDArray[np.float64]
+
+
+def shares(exposure: Exposure, cubes: PeakCubes) -> Shares:
+    """Of the means and weights over all frames."""
     seen = exposure.seen
     inverse = np.where(seen, 1 / np.where(seen, exposure.weight, 1), 0.0)
-    fields = fill(cubes, inverse), fill(cubes, inverse * exposure.intensity)
-    room = int(rotations.length[observed.rotation].sum())
-    found = Influences(np.empty(room, np.int64), np.empty(room, np.int32), np.zeros(room))
+    return Shares(fill(cubes, inverse), fill(cubes, inverse * exposure.intensity))
+
+
+def influences(
+    observed: Observations, low: int, high: int, fields: Shares, rotations: RotationTable, detector: DetectorTable, cubes: PeakCubes
+) -> tuple[Influences, NDArray[np.float64]]:
+    """What each of the pairs low .. high adds to the influence of its frame, and the variance by photon noise, float64[n reflections].
+
+    The pairs of one rotation must all lie in that range. Rotations are places in the table `rotations`.
+    """
+    room = int(rotations.length[observed.rotation[low:high]].sum())
+    found = Influences(np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int32), np.zeros(room))
     variance = np.zeros(len(cubes.corner))
-    count = _influences(observed, fields[0], fields[1], rotations, detector, cubes, found, variance)
-    return Influences(found.frame[:count], found.reflection[:count], found.value[:count]), variance
+    count = _influences(observed, low, high, fields, rotations, detector, cubes, found, variance)
+    return Influences(*(values[:count] for values in found)), variance  # type: ignore[arg-type]
 
 
 def summed(found: Influences, reflections: int) -> Influences:
     """One influence for each frame and reflection, sorted by frame, then reflection.
 
-    The order of summation is that of `found`.
+    Those of a frame's rotations are added by ascending rotation, in whatever order they come.
     """
     key = found.frame * reflections + found.reflection
-    order = np.argsort(key, kind="stable")
+    order = np.lexsort((found.rotation, key))
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     if not len(starts):
         return found
     first = order[starts]
-    return Influences(found.frame[first], found.reflection[first], np.add.reduceat(found.value[order], starts))
+    return Influences(found.frame[first], found.reflection[first], found.rotation[first], np.add.reduceat(found.value[order], starts))
 
 
 def scatter(total: Influences, groups: NDArray[np.int64], count: int) -> NDArray[np.float64]:
@@ -80,18 +89,19 @@ def scatter(total: Influences, groups: NDArray[np.int64], count: int) -> NDArray
     """
     if not len(total.frame):
         return np.zeros(count)
-    merged = summed(Influences(total.frame, groups[total.reflection].astype(np.int32), total.value), count)
+    merged = summed(total._replace(reflection=groups[total.reflection].astype(np.int32), rotation=total.reflection), count)
     return np.bincount(merged.reflection, merged.value**2, count).astype(np.float64)
 
 
 @njit(**COMPILE)
-def _influences(observed, inverse, weighted, rotations, detector, cubes, found, variance):  # type: ignore[no-untyped-def]
-    room, pairs = len(detector.x) + 1, len(observed.rotation)
+def _influences(observed, low, pairs, fields, rotations, detector, cubes, found, variance):  # type: ignore[no-untyped-def]
+    room = len(detector.x) + 1
     R, pixel, peak = np.empty(9), np.empty(room, np.int32), np.empty(room, np.int32)
     x, y, z = np.empty(room), np.empty(room), np.empty(room)
-    A, B, C, which = np.empty(pairs), np.empty(pairs), np.empty(pairs), np.empty(pairs, np.int64)
+    most = pairs - low
+    A, B, C, which = np.empty(most), np.empty(most), np.empty(most), np.empty(most, np.int64)
     volume = cubes.side * cubes.side * cubes.side
-    at, low = 0, 0
+    at = 0
     while low < pairs:
         r, end = observed.rotation[low], low
         while end < pairs and observed.rotation[end] == r:
@@ -103,14 +113,14 @@ def _influences(observed, inverse, weighted, rotations, detector, cubes, found, 
                 entry, last = entry + 1, peak[t]
                 for j in range(low, end):
                     place = at + (j - low) * rotations.length[r] + entry
-                    found.frame[place], found.reflection[place] = observed.frame[j], last
+                    found.frame[place], found.reflection[place], found.rotation[place] = observed.frame[j], last, r
             s = pixel[t]
             live, total = gathered(observed, low, end, t, detector.bin[s], detector.polar[s], A, B, C, which)
             if not live:
                 continue
             W = best(A, B, live, total)
-            beta = interpolated(inverse, last * volume, cubes.side, x[t], y[t], z[t])
-            gamma = interpolated(weighted, last * volume, cubes.side, x[t], y[t], z[t])
+            beta = interpolated(fields.inverse, last * volume, cubes.side, x[t], y[t], z[t])
+            gamma = interpolated(fields.weighted, last * volume, cubes.side, x[t], y[t], z[t])
             mass = total / detector.polar[s]
             curvature, noise = 0.0, 0.0
             for i in range(live):
@@ -136,11 +146,8 @@ def _closed(found, at, stride, used, pairs):  # type: ignore[no-untyped-def]
     for j in range(pairs):
         for entry in range(used):
             source, target = at + j * stride + entry, at + j * used + entry
-            found.frame[target], found.reflection[target], found.value[target] = (
-                found.frame[source],
-                found.reflection[source],
-                found.value[source],
-            )
+            found.frame[target], found.reflection[target] = found.frame[source], found.reflection[source]
+            found.rotation[target], found.value[target] = found.rotation[source], found.value[source]
             if target != source:
                 found.value[source] = 0.0
     return at + pairs * used

@@ -1,9 +1,9 @@
 """[low-res-emc]: the EMC iterations."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fxs_hpc.config.emc.keys import Auto, FilePath, Switch
-from fxs_hpc.config.fields import Count, Section, setting
+from fxs_hpc.config.fields import Count, Index, NotNegative, Positive, Section, setting
 
 
 class Reconstruction(Section):
@@ -15,4 +15,13 @@ class Reconstruction(Section):
     prob_dir: FilePath = setting(description="folder of the iter_flag-N results")
     start_phi_file: FilePath = setting("aux/start-phi.dat", "scale factor of each frame at the start")
     start_intens_file: FilePath = setting("aux/start_intensity.bin", "intensity at the start; made at random where it is absent")
+    low_res_iterations: Count = setting(20, "iterations of low-res-emc in a chain of stages; at most, it stops when converged")
     reproducible: Switch = setting(False, "same bits on any number of ranks")
+    frame_memory: Positive = setting(500.0, "memory that the photons of one rank may take, for iter_data_block = auto", "MB")
+    start_seed: Index = setting(0, "random numbers of the start; halves A and B get different ones all the same")
+    negative_intensity: Literal["zero", "reference"] = setting(
+        "zero", "what a negative voxel means for a frame: zero in every step, or the reference's rule (as it is in the intensity flags)"
+    )
+    prune_margin: NotNegative = setting(100.0, "log-likelihood below the best at which a candidate is given up for some flags; 0 = never")
+    prune_interval: Count = setting(10, "flags after which given-up candidates are looked at again")
+    convergence_angle: Positive = setting(0.05, "--until-converged: largest change of two iterations", "degrees")

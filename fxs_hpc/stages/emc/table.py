@@ -160,6 +160,18 @@ _ROWS = (
     Stage("init-phi", "serial", "aux", "Scale factors to start from.", (Detector, Peaks, Reduction, Reconstruction), "init-phi.py"),
     Stage("make-sym-op", "serial", "aux", "Symmetry operators of the Laue group.", (), "make-sym-op.py"),
     Stage(
+        "low-res-emc",
+        "mpi",
+        "low-res-emc",
+        "The low-resolution intensity, iteration by iteration.",
+        (Detector, Background, Rotations, Lattice, Maps, Reduction, Reconstruction),
+        "emc",
+        reads=("{mpi_datafile}", "{prob_orien_file}", "{r2peak_file}", "{start_phi_file}"),
+        makes=("{prob_dir}",),
+        arguments=("{low_res_iterations}", "--resume", "--until-converged"),
+        iterating=True,
+    ),
+    Stage(
         "evaluate-front-end",
         "mpi",
         "simulate-frames",
