@@ -42,10 +42,10 @@ def reduced_counts(
     if len(diffuse):
         flat = flat.copy()
         flat[diffuse.pixel] = -1
-    return _gather(flat, index, int(min(limit, LARGEST)))
+    return _gather(flat, np.ascontiguousarray(index, np.int32).view(np.uint32), int(min(limit, LARGEST)))
 
 
-@njit("i2[::1](i4[::1], i4[::1], i8)", cache=True, nogil=True)
+@njit("i2[::1](i4[::1], u4[::1], i4)", cache=True, nogil=True)
 def _gather(flat: NDArray, index: NDArray, limit: int) -> NDArray:
     photons = np.empty(len(index), np.int16)
     for place in range(len(index)):

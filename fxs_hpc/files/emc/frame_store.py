@@ -36,8 +36,8 @@ BLOCK_BYTES = 1 << 22
 CHUNK_VALUES = 1 << 18
 MAX_BLOCK = 32
 
-_BITS = hdf5plugin.Blosc(cname="zstd", clevel=5, shuffle=hdf5plugin.Blosc.BITSHUFFLE)
-_BYTES = hdf5plugin.Blosc(cname="zstd", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE)
+_BITS = hdf5plugin.Blosc(cname="zstd", clevel=3, shuffle=hdf5plugin.Blosc.BITSHUFFLE)
+_BYTES = hdf5plugin.Blosc(cname="zstd", clevel=3, shuffle=hdf5plugin.Blosc.SHUFFLE)
 
 
 def pixel_order(index: NDArray) -> str:
@@ -196,7 +196,7 @@ def _create(file: h5py.File, pixels: int, bins: int, order: str) -> None:
     for name, dtype, packing in (("photons/gap", "<u4", _BYTES), ("photons/count", "<i2", _BITS), ("dead/pixel", "<u4", _BYTES)):
         file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(CHUNK_VALUES // 4,), **packing)
     for name, dtype in (("photons/is_sparse", "?"), ("raw_id", "<i8"), ("photons/first", "<i8"), ("dead/first", "<i8")):
-        file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(1 << 13,))
+        file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(1 << 13,), **_BYTES)
     _extend(file["photons/first"], np.zeros(1, np.int64))
     _extend(file["dead/first"], np.zeros(1, np.int64))
 
@@ -208,19 +208,22 @@ def _extend(dataset: h5py.Dataset, values: NDArray) -> None:
 
 
 def _append(file: h5py.File, block: FrameBlock) -> None:
-    frames = SparseFrames.from_dense(block.photons)
-    sparse = len(frames.pixel) <= SPARSE * block.photons.size
-    dense = file["photons/dense"]
-    dense.resize(len(dense) + len(frames), axis=0)
+    dense, size = file["photons/dense"], len(block.photons)
+    dense.resize(len(dense) + size, axis=0)
+    sparse = np.count_nonzero(block.photons > 0) <= SPARSE * block.photons.size
+    first = np.zeros(size, np.int64)
     if sparse:
+        frames = SparseFrames.from_dense(block.photons)
         _extend(file["photons/gap"], _gaps(frames))
         _extend(file["photons/count"], frames.count)
+        first = frames.first[1:]
     else:
-        dense[len(dense) - len(frames) :] = np.maximum(block.photons, 0)
+        dense[len(dense) - size :] = np.maximum(block.photons, 0)
     _extend(file["photons/is_sparse"], np.array([sparse]))
-    _extend(file["photons/first"], file["photons/first"][-1] + (frames.first[1:] if sparse else np.zeros(len(frames), np.int64)))
-    _extend(file["dead/first"], file["dead/first"][-1] + frames.dead_first[1:])
-    _extend(file["dead/pixel"], frames.dead)
+    _extend(file["photons/first"], file["photons/first"][-1] + first)
+    frame, pixel = np.divmod(np.flatnonzero(block.photons < 0), block.photons.shape[1])
+    _extend(file["dead/first"], file["dead/first"][-1] + np.cumsum(np.bincount(frame, minlength=size)))
+    _extend(file["dead/pixel"], pixel)
     _extend(file["background"], block.background)
     _extend(file["raw_id"], block.raw_id)
 
