@@ -15,35 +15,48 @@ from fxs_hpc.errors import InputFileError
 
 MARK = b"\x0c\x1a\x04\xd5"
 """Between header and data."""
+ESCAPE = 0x80
+"""Byte that announces a longer difference."""
 _SIZES = tuple(re.compile(rb"X-Binary-" + name + rb":\s*(\d+)") for name in (b"Size-Second-Dimension", b"Size-Fastest-Dimension", b"Size"))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def decode(data: NDArray[np.uint8], counts: NDArray[np.int32]) -> int:  # pragma: no cover
     """Decode byte-offset `data` into `counts`; return the number of bytes used, or -1 if the data end before."""
-    at = np.int64(0)
-    end = np.int64(len(data))
+    at, end = np.uint64(0), np.uint64(len(data))
+    pixel, pixels = np.uint64(0), np.uint64(len(counts))
     value = np.int32(0)
-    for pixel in range(len(counts)):
-        if at >= end:
+    while pixel < pixels:
+        stop = min(pixels, pixel + (end - at))
+        while pixel < stop and data[at] != ESCAPE:
+            value = np.int32(value + np.int8(data[at]))
+            counts[pixel] = value
+            at += np.uint64(1)
+            pixel += np.uint64(1)
+        if pixel == pixels:
+            break
+        if at + np.uint64(3) > end:
             return -1
-        step = np.int32(np.int8(data[at]))
-        at += 1
-        if step == -128:
-            if at + 2 > end:
+        step = np.int32(np.int16(_little(data, at + np.uint64(1), 2)))
+        at += np.uint64(3)
+        if step == -32768:
+            if at + np.uint64(4) > end:
                 return -1
-            step = np.int32(np.int16(np.uint16(data[at]) | (np.uint16(data[at + 1]) << np.uint16(8))))
-            at += 2
-            if step == -32768:
-                if at + 4 > end:
-                    return -1
-                low = np.uint32(data[at]) | (np.uint32(data[at + 1]) << np.uint32(8))
-                high = np.uint32(data[at + 2]) | (np.uint32(data[at + 3]) << np.uint32(8))
-                step = np.int32(low | (high << np.uint32(16)))
-                at += 4
+            step = np.int32(_little(data, at, 4))
+            at += np.uint64(4)
         value = np.int32(value + step)
         counts[pixel] = value
-    return int(at)
+        pixel += np.uint64(1)
+    return np.int64(at)  # type: ignore[return-value]
+
+
+@numba.njit(forceinline=True, nogil=True, error_model="numpy")
+def _little(data: NDArray[np.uint8], at: np.uint64, count: int) -> np.uint32:  # pragma: no cover
+    """Little-endian number of `count` bytes."""
+    value = np.uint32(0)
+    for byte in range(count):
+        value |= np.uint32(np.uint32(data[at + np.uint64(byte)]) << np.uint32(8 * byte))
+    return value
 
 
 def read(path: Path | str) -> NDArray[np.int32] | None:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import fabio
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +28,8 @@ def read(path: Path | str, adu_per_photon: float = 1.0) -> NDArray[np.int32]:
 
 
 def _by_fabio(path: Path | str) -> NDArray:
+    import fabio  # takes a tenth of a second, and most frames do not need it
+
     try:
         image = fabio.open(str(path))
     except Exception as error:  # fabio raises whatever its readers meet in a damaged file

@@ -29,18 +29,17 @@ def write(path: Path, geometry: Geometry, masked: NDArray[np.bool_], pixels: Pix
     factor, modulus = (np.full(rows * columns, np.nan) for _ in range(2))
     factor[pixels.index], modulus[pixels.index] = pixels.polar, pixels.modulus
     states = _states(geometry, masked, factor.reshape(rows, columns))
-    size = 6.4 * np.clip(rows / columns, 0.4, 2.5)
-    figure = blank(8.2, size + 1.2)
+    figure = blank(8.2, 6.4 * float(np.clip(rows / columns, 0.4, 2.5)) + 1.4, left=0.7, right=0.1, bottom=1.0, top=0.4)
     axes = figure.subplots()
     image = axes.imshow(factor.reshape(rows, columns), cmap="viridis", interpolation="nearest")
     axes.imshow(states, cmap=ListedColormap(COLOURS), vmin=-0.5, vmax=3.5, interpolation="nearest")
     _rings(axes, geometry, modulus.reshape(rows, columns))
     axes.set(xlabel="column", ylabel="row")
     axes.set_title(f"{len(pixels)} usable pixels of {rows} x {columns}", loc="left", fontsize=11)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="polarisation x solid angle (largest = 1)")
+    figure.colorbar(image, ax=axes, shrink=0.85, label="polarisation x solid angle (largest = 1)")
     handles = [Patch(color=COLOURS[state], label=STATES[state]) for state in (1, 2, 3) if np.any(states == state)]
     if handles:
-        axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=3, frameon=False, fontsize=9)
+        axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3, frameon=False, fontsize=9)
     save(figure, path)
 
 

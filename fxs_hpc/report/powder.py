@@ -35,7 +35,7 @@ def write(folder: Path, powder: PseudoPowder, geometry: Geometry, sizes: tuple[i
 
 
 def _one_dimension(powder: PseudoPowder, geometry: Geometry) -> Figure:
-    figure = blank(10, 7)
+    figure = blank(10, 7, top=0.85)
     upper, lower = figure.subplots(2, 1, sharex=True)
     last = 2 * geometry.q_max + 2
     q = np.arange(last) * geometry.pixel_to_inverse_angstrom / 2
@@ -52,14 +52,14 @@ def _one_dimension(powder: PseudoPowder, geometry: Geometry) -> Figure:
     top = upper.secondary_xaxis("top", functions=(lambda x: x, lambda x: x))
     ticks = [tick for tick in upper.get_xticks() if 0 < tick <= q[-1]]
     top.set_xticks(ticks, [f"{1 / tick:.3g} Å" for tick in ticks])
-    upper.title.set_y(1.1)
+    upper.title.set_y(1.11)
     return figure
 
 
 def _two_dimensions(powder: PseudoPowder, geometry: Geometry) -> Figure:
     rows, columns = geometry.shape
     image = np.where(powder.brightest > 0, powder.brightest, np.nan).reshape(rows, columns)
-    figure = blank(8.4, 7.0 * float(np.clip(rows / columns, 0.4, 2.2)) + 0.4)
+    figure = blank(8.4, 6.6 * float(np.clip(rows / columns, 0.4, 2.2)) + 1.0, left=0.7, right=0.1)
     axes = figure.subplots()
     brightest = float(np.nanmax(image)) if np.isfinite(image).any() else 2.0
     shown = axes.imshow(image, cmap="inferno", norm=LogNorm(1, max(2.0, brightest)), interpolation="nearest")

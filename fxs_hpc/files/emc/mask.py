@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
+from fxs_hpc.files import frame_image
 from fxs_hpc.files.atomic import replacing
 from fxs_hpc.files.frame_hdf5 import CXI_MASKS, NEXUS_MASKS
 from fxs_hpc.files.frames import is_hdf5
@@ -57,9 +58,7 @@ def _values(path: Path, count: int) -> NDArray:
         return np.fromfile(path, "<i8" if path.stat().st_size == 8 * count else "<i4")
     if path.suffix in (".dat", ".txt"):
         return np.array(path.read_text().split(), float)
-    from fxs_hpc.files.frame_image import read as read_image  # costs a quarter of a second, and most masks are no images
-
-    return read_image(path)
+    return frame_image.read(path)
 
 
 def _of_hdf5(path: Path) -> NDArray:

@@ -18,7 +18,6 @@ from fxs_hpc.files.emc.file_lists import FileLists
 from fxs_hpc.files.frames import FrameSource
 from fxs_hpc.parallel.communicator import first, share
 from fxs_hpc.parallel.partition import block
-from fxs_hpc.report import background as picture
 from fxs_hpc.stages.emc import frame_results, inputs, make_filelists
 from fxs_hpc.stages.emc.context import Context, Plan
 from fxs_hpc.stages.emc.progress import shown
@@ -86,7 +85,7 @@ def _analyse(context: Context, lists: FileLists, shape: tuple[int, int], search:
     source = FrameSource(lists.frames, inputs.frame_dataset(context), frames.adu_per_photon)
     start, stop = block(len(lists), context.ranks.rank, context.ranks.size)
     findings = Findings()
-    every = max(1, len(lists) // SAMPLED)
+    every = -(-len(lists) // SAMPLED)
     for number in shown(range(start, stop), stop - start, "frames", context.ranks, context.say):
         try:
             found = search(_read(source, number, shape))
@@ -144,8 +143,10 @@ def _unusable(table: NDArray[np.int64], context: Context) -> float:
 def _draw(context: Context, table: NDArray[np.int64], sample: NDArray[np.float64], geometry: Geometry, search: PeakSearch) -> None:
     if not len(sample):
         return
+    from fxs_hpc.report import background as picture  # the other ranks need no matplotlib
+
     path = context.home / "make-background" / "background.png"
-    picture.write_background(path, sample, geometry)
+    picture.write_background(path, sample, len(table), geometry)
     number = example(table[:, 2])
     source = inputs.frame_source(context)
     frame = _read(source, number, geometry.shape)
