@@ -1,7 +1,8 @@
-# make demo   the 3D tutorial at a small size, from nothing to pictures
-# make test   the whole test suite, with its own set-up
-# make docs   docs/settings.md from the definitions
-# make clean  remove what these made
+# make demo      the 3D tutorial at a small size, from nothing to pictures
+# make demo-emc  a simulated crystal through the stages of EMC with two ranks, held against the truth
+# make test      the whole test suite, with its own set-up
+# make docs      docs/settings.md from the definitions
+# make clean     remove what these made
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,11 +10,36 @@ BIN := $(VENV)/bin
 TESTERS ?= 2
 export OMPI_MCA_osc ?= ^ucx
 
-.PHONY: demo test check docs clean
+.PHONY: demo demo-emc test check docs clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/fxs-hpc init demo >/dev/null
 	$(BIN)/fxs-hpc fxs --config demo/config.ini simulate_ccd demo extract demo reconstruct demo average demo
+
+# Two ranks wherever they start: on one core, and as root in a container.
+DEMO_EMC := demo-emc/config.ini
+TWO_RANKS = $(firstword $(wildcard $(BIN)/mpirun) mpirun) -np 2
+demo-emc: export OMPI_ALLOW_RUN_AS_ROOT = 1
+demo-emc: export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
+demo-emc: export OMPI_MCA_rmaps_base_oversubscribe = 1
+demo-emc: export PRTE_MCA_rmaps_default_mapping_policy = :oversubscribe
+demo-emc: export OPENBLAS_NUM_THREADS = 1
+
+demo-emc: $(VENV)/.installed
+	@$(BIN)/fxs-hpc init demo-emc >/dev/null
+	@cp fxs_hpc/config/presets/emc/demo.ini $(DEMO_EMC)
+	$(TWO_RANKS) $(BIN)/fxs-hpc emc simulate-frames $(DEMO_EMC)
+	$(BIN)/fxs-hpc emc make-detector $(DEMO_EMC)
+	$(BIN)/fxs-hpc emc make-filelists $(DEMO_EMC)
+	$(TWO_RANKS) $(BIN)/fxs-hpc emc make-background $(DEMO_EMC)
+	$(BIN)/fxs-hpc emc make-powder $(DEMO_EMC)
+	$(BIN)/fxs-hpc emc make-quaternion $(DEMO_EMC)
+	$(TWO_RANKS) $(BIN)/fxs-hpc emc orient-peak $(DEMO_EMC)
+	$(TWO_RANKS) $(BIN)/fxs-hpc emc reduce-data $(DEMO_EMC)
+	$(TWO_RANKS) $(BIN)/fxs-hpc emc make-Ematrix $(DEMO_EMC)
+	$(BIN)/fxs-hpc emc init-phi $(DEMO_EMC)
+	$(BIN)/fxs-hpc emc make-sym-op $(DEMO_EMC)
+	$(TWO_RANKS) $(BIN)/fxs-hpc emc evaluate-front-end $(DEMO_EMC)
 
 test: $(VENV)/.installed-test
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS)
@@ -43,4 +69,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo demo-emc .pytest_cache .hypothesis .mypy_cache .ruff_cache
