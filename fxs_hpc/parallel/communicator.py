@@ -23,6 +23,8 @@ class Communicator(Protocol):
 
     rank: int
     size: int
+    solo: bool
+    """Whether this rank is inside `first`, where the others wait for it."""
 
     @property
     def node_rank(self) -> int:
@@ -72,6 +74,7 @@ class Alone:
 
     rank = 0
     size = 1
+    solo = False
     node_rank = 0
     node_size = 1
 
@@ -115,11 +118,19 @@ class Mpi:
         from mpi4py import MPI
 
         self._mpi = MPI
-        self._world = MPI.COMM_WORLD
-        self._node = self._world.Split_type(MPI.COMM_TYPE_SHARED)
+        self._all = MPI.COMM_WORLD
+        self._node = self._all.Split_type(MPI.COMM_TYPE_SHARED)
         self._windows: list[Any] = []
-        self.rank: int = self._world.rank
-        self.size: int = self._world.size
+        self.rank: int = self._all.rank
+        self.size: int = self._all.size
+        self.solo = False
+
+    @property
+    def _world(self) -> Any:
+        """All ranks, for something that they do together."""
+        if self.solo:
+            raise RuntimeError("ranks were to do something together inside `first`, which one of them runs")
+        return self._all
 
     @property
     def node_rank(self) -> int:
@@ -173,7 +184,7 @@ class Mpi:
 
     def abort(self, exit_code: int) -> None:
         """End all ranks at once."""
-        self._world.Abort(exit_code)
+        self._all.Abort(exit_code)
 
 
 def communicator() -> Communicator:
@@ -182,18 +193,28 @@ def communicator() -> Communicator:
 
 
 def first(ranks: Communicator, function: Callable[[], Value]) -> Value:
-    """What `function` returns on rank 0, on every rank; what it raises there is raised everywhere."""
-    outcome: tuple[Value | None, Exception | None] = (None, None)
-    if ranks.rank == 0:
-        try:
-            outcome = (function(), None)
-        except Exception as error:
-            outcome = (None, error)
+    """What `function` returns on rank 0, on every rank; what it raises there is raised everywhere.
+
+    `function` may use `first` itself, but nothing else that ranks do together.
+    """
+    if ranks.solo:
+        return function()
+    outcome = _alone(ranks, function) if ranks.rank == 0 else (None, None)
     value, failure = ranks.broadcast(outcome)
     if failure is not None:
         failure.add_note(EVERYWHERE)
         raise failure
     return value  # type: ignore[return-value]
+
+
+def _alone(ranks: Communicator, function: Callable[[], Value]) -> tuple[Value | None, Exception | None]:
+    ranks.solo = True
+    try:
+        return function(), None
+    except Exception as error:
+        return None, error
+    finally:
+        ranks.solo = False
 
 
 def share(ranks: Communicator, values: Callable[[], NDArray]) -> NDArray:

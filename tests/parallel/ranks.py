@@ -20,6 +20,7 @@ def main() -> None:
     made = []
     array = share(ranks, lambda: made.append(1) or np.arange(6.0).reshape(2, 3))
     assert array.tolist() == [[0, 1, 2], [3, 4, 5]] and len(made) == (ranks.node_rank == 0)
+    ranks.barrier()
     array[1, ranks.rank] += 1
     ranks.barrier()
     assert array[1].tolist() == [3 + (ranks.size > 0), 4 + (ranks.size > 1), 5]
@@ -29,6 +30,11 @@ def main() -> None:
         assert "bad" in str(error)
     else:
         raise AssertionError("no error")
+    assert first(ranks, lambda: first(ranks, lambda: 3) + 1) == 4
+    try:
+        first(ranks, lambda: ranks.barrier())
+    except RuntimeError as error:
+        assert ranks.size > 1 and "inside `first`" in str(error)
     print("fine", ranks.size, file=sys.stdout, flush=True)
 
 
