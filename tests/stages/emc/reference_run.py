@@ -5,6 +5,9 @@ import shutil
 import tarfile
 from pathlib import Path
 
+from fxs_hpc.emc import quaternions
+from fxs_hpc.files.emc import quaternions as quaternion_file
+
 PLACE = "@WORK@"
 
 
@@ -39,6 +42,16 @@ def config(source: Path, home: Path) -> Path:
     path = unpack(source, home, "config.ini")
     shutil.copy(source / "aux/basis-vec.dat", _folder(home / "aux"))
     return path
+
+
+def front_end(source: Path, home: Path) -> None:
+    """Everything that reduce-data reads."""
+    config(source, home)
+    for name in ("frames.tar.xz", "make-background/lists.tar.xz", "Data/run1/radial-bg.tar.xz", "Data/run1/outlier.tar.xz"):
+        unpack_tar(source, home, name)
+    for name in ("make-detector/rec-vectors.bin", "make-detector/rec2pix-map.bin", "orient-peak/num_prob_orien.dat"):
+        unpack(source, home, name)
+    quaternion_file.write(home / "aux/c-quaternion17.bin", quaternions.sample_count(17), quaternions.blocks(17))
 
 
 def _folder(path: Path) -> Path:

@@ -10,10 +10,8 @@ import pytest
 import reference_run
 import small_run
 
-from fxs_hpc.emc import quaternions
 from fxs_hpc.errors import DataError, InputFileError, UsageError
 from fxs_hpc.files.emc import candidates
-from fxs_hpc.files.emc import quaternions as quaternion_file
 from fxs_hpc.files.emc.frame_store import StoredFrames
 from fxs_hpc.files.emc.reduced import open_reduced
 from fxs_hpc.stages.emc import convert_data, init_phi, reduce_data
@@ -153,12 +151,7 @@ def test_phi_of_the_small_run(run):
 @pytest.fixture(scope="module")
 def reference(reference_data, tmp_path_factory):
     source, home = reference_data / "emc", tmp_path_factory.mktemp("reference")
-    reference_run.config(source, home)
-    for name in ("frames.tar.xz", "make-background/lists.tar.xz", "Data/run1/radial-bg.tar.xz", "Data/run1/outlier.tar.xz"):
-        reference_run.unpack_tar(source, home, name)
-    for name in ("make-detector/rec-vectors.bin", "make-detector/rec2pix-map.bin", "orient-peak/num_prob_orien.dat"):
-        reference_run.unpack(source, home, name)
-    quaternion_file.write(home / "aux/c-quaternion17.bin", quaternions.sample_count(17), quaternions.blocks(17))
+    reference_run.front_end(source, home)
     return source, home
 
 
