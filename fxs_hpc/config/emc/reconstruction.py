@@ -19,8 +19,8 @@ class Reconstruction(Section):
     reproducible: Switch = setting(False, "same bits on any number of ranks")
     frame_memory: Positive = setting(500.0, "memory that the photons of one rank may take, for iter_data_block = auto", "MB")
     start_seed: Index = setting(0, "random numbers of the start; halves A and B get different ones all the same")
-    negative_intensity: Literal["zero", "reference"] = setting(
-        "zero", "what a negative voxel means for a frame: zero in every step, or the reference's rule (as it is in the intensity flags)"
+    emc_rules: Literal["own", "reference"] = setting(
+        "own", "own, or those of the reference program: negative voxels as rates, plain means of equivalents, scale factors without memory"
     )
     prune_margin: NotNegative = setting(100.0, "log-likelihood below the best at which a candidate is given up for some flags; 0 = never")
     prune_interval: Count = setting(10, "flags after which given-up candidates are looked at again")

@@ -5,7 +5,7 @@ Fields
 keys : attribute, JSON of what the run depends on (settings, lattice, hashes of the data)
 history : attribute, JSON lines as in history.jsonl
 since, turned : attributes, state of the candidates that were given up
-intensity f8[voxels], phi f8[frames], best i4[frames] (most probable rotation, -1 = none)
+intensity f8[voxels], phi, start_phi f8[frames] (now, at the start of the run), best i4[frames] (most probable rotation, -1 = none)
 active u1[...] : packed bits, the evaluations still made; none = all
 """
 
@@ -24,6 +24,7 @@ from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.atomic import replacing
 
 NAME = "state.h5"
+ARRAYS = ("intensity", "phi", "start_phi", "best", "active")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class EmcState:
     history: Sequence[FlagRecord]
     intensity: NDArray[np.float64]
     phi: NDArray[np.float64]
+    start_phi: NDArray[np.float64]
     best: NDArray[np.int32]
     active: NDArray[np.uint8]
     since: int
@@ -46,7 +48,7 @@ def write(path: Path, state: EmcState) -> None:
         file.attrs["keys"] = json.dumps(state.keys)
         file.attrs["history"] = json.dumps([asdict(record) for record in state.history])
         file.attrs["since"], file.attrs["turned"] = state.since, state.turned
-        for name in ("intensity", "phi", "best", "active"):
+        for name in ARRAYS:
             file[name] = getattr(state, name)
 
 
@@ -61,9 +63,9 @@ def read(path: Path) -> EmcState:
     try:
         with h5py.File(path) as file:
             history = tuple(FlagRecord(**record) for record in json.loads(file.attrs["history"]))
-            intensity, phi, best, active = (file[name][()] for name in ("intensity", "phi", "best", "active"))
+            intensity, phi, start_phi, best, active = (file[name][()] for name in ARRAYS)
             since, turned = int(file.attrs["since"]), float(file.attrs["turned"])
-            return EmcState(json.loads(file.attrs["keys"]), history, intensity, phi, best, active, since, turned)
+            return EmcState(json.loads(file.attrs["keys"]), history, intensity, phi, start_phi, best, active, since, turned)
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InputFileError(
             f"{path}: is no state of this version ({error}); to go on from its flag all the same, set start_phi_file and start_intens_file "

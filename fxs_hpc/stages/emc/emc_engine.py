@@ -20,13 +20,14 @@ from fxs_hpc.emc.expansion import DetectorTable, fill
 from fxs_hpc.emc.likelihood import FLOOR, FrameTile
 from fxs_hpc.emc.maximisation import Observations
 from fxs_hpc.emc.probabilities import Assignment, Evidence
+from fxs_hpc.emc.rules import OWN, Rules, remembered
 from fxs_hpc.emc.symmetrisation import symmetrised
 from fxs_hpc.emc.work_blocks import Node, tree_sum
 from fxs_hpc.emc.workload import Model, Workload
 from fxs_hpc.parallel import threads
 from fxs_hpc.parallel.communicator import Communicator
-from fxs_hpc.parallel.partition import balanced
 from fxs_hpc.stages.emc.frame_stream import FrameStream
+from fxs_hpc.stages.emc.orbit_slices import orbit_slices
 from fxs_hpc.stages.emc.rotation_exchange import Pairs, at_owners
 from fxs_hpc.stages.emc.stopwatch import Stopwatch
 from fxs_hpc.stages.emc.tree_exchange import slice_total, total
@@ -49,8 +50,8 @@ class Task:
     owned : int64[ranks + 1]
         Edges of the blocks of each rank.
     stream : FrameStream
-    intensity_floor : float
-        Treatment of negative values in the intensity flags (`likelihood.FLOOR` or `REFERENCE_FLOOR`).
+    rules : Rules
+        Treatment of negative values, of equivalent voxels, of scale factors.
     """
 
     model: Model
@@ -60,7 +61,7 @@ class Task:
     blocks: NDArray[np.int64]
     owned: NDArray[np.int64]
     stream: FrameStream
-    intensity_floor: float = FLOOR
+    rules: Rules = OWN
 
     @property
     def frames(self) -> int:
@@ -120,7 +121,7 @@ class Engine:
 
     def __init__(self, task: Task, ranks: Communicator, workers: int, watch: Stopwatch) -> None:
         self._task, self._ranks, self._workers, self._watch = task, ranks, workers, watch
-        self._slices = _orbit_slices(task.model, ranks.size)
+        self._slices = orbit_slices(task.model, ranks.size)
 
     def intensity_flag(
         self, intensity: NDArray[np.float64], phi: NDArray[np.float64], active: NDArray[np.bool_], work: Workload | None = None
@@ -138,7 +139,7 @@ class Engine:
             In place of the task's, with the same frames and rotations.
         """
         work = work or self._task.work
-        found = self._search(intensity_search, work, intensity, phi, active, self._task.intensity_floor)
+        found = self._search(intensity_search, work, intensity, phi, active, self._task.rules.floor)
         with self._watch.of("communicate"):
             pairs = at_owners(self._ranks, self._pairs(work, found))
         observed, edges = self._observations(work, pairs)
@@ -146,20 +147,33 @@ class Engine:
         return new, _searched(found)
 
     def phi_flag(
-        self, intensity: NDArray[np.float64], phi: NDArray[np.float64], active: NDArray[np.bool_], work: Workload | None = None
+        self,
+        intensity: NDArray[np.float64],
+        phi: NDArray[np.float64],
+        start: NDArray[np.float64],
+        active: NDArray[np.bool_],
+        work: Workload | None = None,
     ) -> tuple[NDArray[np.float64], float, Searched]:
-        """New scale factors of all frames, with the mean 1, and the factor by which the intensity has to grow for that."""
+        """New scale factors of all frames, with the mean 1, and the factor by which the intensity has to grow for that.
+
+        `start` are the scale factors at the start of the run.
+        """
         found = self._search(phi_search, work or self._task.work, intensity, phi, active, FLOOR)
         with self._watch.of("communicate"):
             new = np.concatenate(self._ranks.all_gather(np.concatenate([part.phi for part in found])))
+        new = remembered(self._task.rules, new, start)
         mean = float(new.mean())
         return (new / mean if mean > 0 else new), (mean if mean > 0 else 1.0), _searched(found)
 
     def symmetric_mean(self, intensity: NDArray[np.float64]) -> NDArray[np.float64]:
         """The intensity float64[voxels] averaged over the Laue group."""
         own = self._slices.voxels[self._ranks.rank]
-        part = compression.Exposure(intensity[own], np.ones(len(own)))
-        return self._slices.whole(self._ranks, self._slices.symmetrised(self._task.model, part, self._ranks.rank))
+        return self._slices.whole(self._ranks, self._symmetrised(compression.Exposure(intensity[own], np.ones(len(own)))))
+
+    def _symmetrised(self, part: compression.Exposure) -> NDArray[np.float64]:
+        """The symmetrised voxels of this rank's orbits."""
+        model, targets = self._task.model, self._slices.reflections[self._ranks.rank]
+        return symmetrised(targets, part, self._task.rules.by_exposure, model.same, model.cubes, model.reflections.first)
 
     def _search(self, search: Search, work: Workload, intensity: NDArray, phi: NDArray, active: NDArray, floor: float) -> list[Found]:
         task = self._task
@@ -254,7 +268,7 @@ class Engine:
             sums = slice_total(self._ranks, nodes, self._count, self._slices.voxels)
         with self._watch.of("symmetrise"):
             part = compression.mean(sums)
-            even = self._slices.symmetrised(model, part, self._ranks.rank)
+            even = self._symmetrised(part)
         with self._watch.of("communicate"):
             intensity, weight, means = (self._slices.whole(self._ranks, values) for values in (part.intensity, part.weight, even))
         exposure = compression.Exposure(intensity, weight)
@@ -303,39 +317,8 @@ class Engine:
         return uncertainty.Influences(*(np.concatenate(values) for values in zip(*received, strict=True)))
 
 
-@dataclass(frozen=True)
-class _Slices:
-    """Whole orbits for each rank: their reflections and voxels."""
-
-    reflections: list[NDArray[np.int64]]
-    voxels: list[NDArray[np.int64]]
-
-    def whole(self, ranks: Communicator, part: NDArray[np.float64]) -> NDArray[np.float64]:
-        """All voxels, of those that each rank has."""
-        result = np.empty(sum(len(voxels) for voxels in self.voxels))
-        for voxels, values in zip(self.voxels, ranks.all_gather(part), strict=True):
-            result[voxels] = values
-        return result
-
-    def symmetrised(self, model: Model, part: compression.Exposure, rank: int) -> NDArray[np.float64]:
-        """The symmetrised voxels of the orbits of `rank`."""
-        intensity, seen = np.zeros(len(model.cubes.place)), np.zeros(len(model.cubes.place), bool)
-        intensity[self.voxels[rank]], seen[self.voxels[rank]] = part.intensity, part.seen
-        return symmetrised(self.reflections[rank], intensity, seen, model.same, model.cubes, model.reflections.first)
-
-
-def _orbit_slices(model: Model, ranks: int) -> _Slices:
-    order = np.argsort(model.same.orbit, kind="stable")
-    sizes = np.diff(model.reflections.first)
-    of_orbit = np.bincount(model.same.orbit, sizes)
-    edges = np.searchsorted(model.same.orbit[order], balanced(of_orbit, ranks))
-    reflections = [order[low:high] for low, high in zip(edges[:-1], edges[1:])]
-    first = model.reflections.first
-    voxels = [np.concatenate([np.empty(0, np.int64), *(np.arange(first[k], first[k + 1]) for k in part)]) for part in reflections]
-    return _Slices(reflections, voxels)
-
-
 def _searched(found: Sequence[Found]) -> Searched:
+    """The blocks of a rank in one."""
     counts = np.concatenate([np.diff(part.assignment.first) for part in found])
     return Searched(
         Assignment(

@@ -14,9 +14,9 @@ from fxs_hpc.emc.candidates import Candidates
 from fxs_hpc.emc.detector import Geometry, Pixels
 from fxs_hpc.emc.expansion import DetectorTable, detector_table, raster_order
 from fxs_hpc.emc.lattice import VoxelGrid
-from fxs_hpc.emc.likelihood import FLOOR, REFERENCE_FLOOR
 from fxs_hpc.emc.radial_background import radial_bins
 from fxs_hpc.emc.reflections import complete_reflections
+from fxs_hpc.emc.rules import OWN, REFERENCE
 from fxs_hpc.emc.symmetry import LaueGroup
 from fxs_hpc.emc.work_blocks import shares, work_blocks
 from fxs_hpc.emc.workload import Model, Workload, workload
@@ -28,7 +28,7 @@ from fxs_hpc.stages.emc.emc_engine import Task
 from fxs_hpc.stages.emc.frame_stream import FrameStream, stream_edges
 
 PHOTON_BYTES = 2
-FLOORS = {"zero": FLOOR, "reference": REFERENCE_FLOOR}
+RULES = {"own": OWN, "reference": REFERENCE}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def task(context: Context, files: SearchFiles) -> Task:
         blocks,
         owned,
         FrameStream(source, order, edges),
-        FLOORS[keys.negative_intensity],
+        RULES[keys.emc_rules],
     )
 
 

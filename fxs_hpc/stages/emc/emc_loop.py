@@ -27,7 +27,8 @@ class LoopState:
     Attributes
     ----------
     intensity : float64[voxels]
-    phi : float64[frames]
+    phi, start_phi : float64[frames]
+        Now, and at the start of the run.
     best : int32[frames]
         Most probable rotation, -1 = none.
     pruning : Pruning
@@ -38,6 +39,7 @@ class LoopState:
 
     intensity: NDArray[np.float64]
     phi: NDArray[np.float64]
+    start_phi: NDArray[np.float64]
     best: NDArray[np.int32]
     pruning: Pruning
     history: tuple[FlagRecord, ...] = ()
@@ -118,7 +120,7 @@ class Loop:
             change = angle(model.sums(state.intensity), model.sums(details.intensity))
             new = replace(state, intensity=details.intensity, symmetric=True)
         else:
-            phi, factor, found = self._engine.phi_flag(state.intensity, state.phi, active, work)
+            phi, factor, found = self._engine.phi_flag(state.intensity, state.phi, state.start_phi, active, work)
             change = angle(state.phi, phi)
             new = replace(state, phi=phi, intensity=state.intensity * factor)
         back, pruning = self._pruned(state, found, rule, full, change)

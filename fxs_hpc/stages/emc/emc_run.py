@@ -104,9 +104,9 @@ def _state_to_continue(results: Path, resume: bool) -> Path | None:
     state = last_state(results)
     if folders and state is None:
         raise UsageError(
-            f"{results}: iter_flag-{max(folders)} has no {emc_state.NAME}, so it is not of this program, and --resume cannot continue it. To "
-            "go on from it, replace start_phi_file by its total-phi.dat and start_intens_file by its finish_intensity.bin, move the iter_flag "
-            "folders away and start without --resume"
+            f"{results}: iter_flag-{max(folders)} has no {emc_state.NAME}, so it is not of this program and --resume cannot continue "
+            "it. To go on from it, replace start_phi_file by its total-phi.dat and start_intens_file by its finish_intensity.bin, move "
+            "the iter_flag folders away and start without --resume"
         )
     return state
 
@@ -127,7 +127,9 @@ def _checked(path: Path, keys: dict[str, Any]) -> emc_state.EmcState:
 def _continued(context: Context, task: Task, before: emc_state.EmcState) -> LoopState:
     context.say(f"continuing after flag {before.history[-1].flag}")
     active = unpacked(context.ranks, before.active, len(task.work.evaluations.wanted))
-    return LoopState(before.intensity, before.phi, before.best, Pruning(active, before.since, before.turned), tuple(before.history))
+    return LoopState(
+        before.intensity, before.phi, before.start_phi, before.best, Pruning(active, before.since, before.turned), tuple(before.history)
+    )
 
 
 def _begun(context: Context, task: Task, engine: Engine, start: Start) -> LoopState:
@@ -135,7 +137,7 @@ def _begun(context: Context, task: Task, engine: Engine, start: Start) -> LoopSt
     off = float(np.abs(engine.symmetric_mean(intensity_) - intensity_).max())
     active = np.ones(len(task.work.evaluations.wanted), bool)
     symmetric = off <= SYMMETRIC * float(np.abs(intensity_).max())
-    return LoopState(intensity_, scale, np.full(task.frames, -1, np.int32), Pruning(active), symmetric=symmetric)
+    return LoopState(intensity_, scale, scale, np.full(task.frames, -1, np.int32), Pruning(active), symmetric=symmetric)
 
 
 def _rule(context: Context) -> PruningRule:
@@ -178,7 +180,9 @@ class FlagKeeper:
 
     def _write(self, folder: Path, result: FlagResult, active: NDArray[np.uint8]) -> None:
         state, pruning = result.state, result.state.pruning
-        kept = emc_state.EmcState(self._keys, state.history, state.intensity, state.phi, state.best, active, pruning.since, pruning.turned)
+        kept = emc_state.EmcState(
+            self._keys, state.history, state.intensity, state.phi, state.start_phi, state.best, active, pruning.since, pruning.turned
+        )
         emc_state.write(folder / emc_state.NAME, kept)
         if result.flag.kind == PHI:
             phi.write(folder / "total-phi.dat", state.phi)

@@ -37,7 +37,7 @@ def run_keys(context: Context, geometry: Geometry, lattice: Lattice, files: Mapp
         "geometry": [
             round(float(value), 9) for value in (*geometry.beam, geometry.wavelength, geometry.q_min, geometry.q_max, *geometry.shape)
         ],
-        "negative_intensity": keys.negative_intensity,
+        "emc_rules": keys.emc_rules,
         "prune_margin": keys.prune_margin,
         "prune_interval": keys.prune_interval,
         **more,
