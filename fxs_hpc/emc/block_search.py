@@ -51,6 +51,13 @@ class Found:
     counts: NDArray[np.int16]
 
 
+def nothing() -> Found:
+    """What no frames say: of a rank for which no block of frames is left."""
+    none = np.empty(0)
+    assignment = Assignment(np.zeros(1, np.int64), np.empty(0, np.int32), none)
+    return Found(assignment, Evidence(none, none), none, none, np.zeros(1, np.int64), np.empty(0, np.int16))
+
+
 def searched(
     work: Workload, low: int, tile: FrameTile, detector: DetectorTable, cubes: PeakCubes, field: Field
 ) -> tuple[Assignment, Evidence, NDArray[np.float64]]:

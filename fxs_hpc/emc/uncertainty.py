@@ -14,6 +14,7 @@ From photon noise alone at fixed orientations and scale factors (`photon_varianc
 small): var I_k = sum (C' beta)^2 var W, var W = sum_d K J^2, J = P / ((B + W) sum A / (B + W)^2).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -77,20 +78,30 @@ def summed(found: Influences, reflections: int) -> Influences:
     return Influences(found.frame[first], found.reflection[first], found.rotation[first], np.add.reduceat(found.value[order], starts))
 
 
-def scatter(total: Influences, groups: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """Sum over frames of the squared influence on each group of reflections, float64[count].
+def joined(parts: Sequence[Influences]) -> Influences:
+    """All influences of all parts."""
+    empty = Influences(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0))
+    return Influences(*(np.concatenate(values) for values in zip(empty, *parts, strict=True)))
+
+
+def between(total: Influences, low: int, high: int) -> Influences:
+    """Entries low .. high."""
+    return Influences(*(values[low:high] for values in total))  # type: ignore[arg-type]
+
+
+def scatters(total: Influences, orbit: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Sum over frames of the squared influence on each reflection, and then on the sum over each orbit, float64[n + orbits].
 
     Parameters
     ----------
     total : Influences
         From `summed`.
-    groups : int64[n reflections]
-        Group of each reflection; the influence on a group is the sum over its reflections.
+    orbit : int64[n]
+        Orbit of each reflection.
     """
-    if not len(total.frame):
-        return np.zeros(count)
-    merged = summed(total._replace(reflection=groups[total.reflection].astype(np.int32), rotation=total.reflection), count)
-    return np.bincount(merged.reflection, merged.value**2, count).astype(np.float64)
+    single = np.bincount(total.reflection, total.value**2, len(orbit))
+    merged = summed(total._replace(reflection=orbit[total.reflection].astype(np.int32), rotation=total.reflection), int(orbit.max()) + 1)
+    return np.concatenate([single, np.bincount(merged.reflection, merged.value**2, int(orbit.max()) + 1)]).astype(np.float64)
 
 
 @njit(**COMPILE)

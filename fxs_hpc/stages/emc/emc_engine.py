@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.emc import compression, uncertainty
-from fxs_hpc.emc.block_search import Field, Found, intensity_search, phi_search, taking_part
+from fxs_hpc.emc.block_search import Field, Found, intensity_search, nothing, phi_search, taking_part
 from fxs_hpc.emc.expansion import DetectorTable, fill
 from fxs_hpc.emc.likelihood import FLOOR, FrameTile
 from fxs_hpc.emc.maximisation import Observations
@@ -27,6 +27,7 @@ from fxs_hpc.emc.workload import Model, Workload
 from fxs_hpc.parallel import threads
 from fxs_hpc.parallel.communicator import Communicator
 from fxs_hpc.stages.emc.frame_stream import FrameStream
+from fxs_hpc.stages.emc.influence_exchange import at_home
 from fxs_hpc.stages.emc.orbit_slices import orbit_slices
 from fxs_hpc.stages.emc.rotation_exchange import Pairs, at_owners
 from fxs_hpc.stages.emc.stopwatch import Stopwatch
@@ -184,7 +185,7 @@ class Engine:
             with self._watch.of("read"):
                 block = next(blocks, None)
             if block is None:
-                return found
+                return found or [nothing()]
             first, stop, photons = block
 
             def one(edges: tuple[int, int], first: int = first, photons: NDArray[np.int16] = photons) -> Found:
@@ -281,40 +282,28 @@ class Engine:
     def _deviations(
         self, work: Workload, observed: Observations, edges: NDArray[np.int64], exposure: compression.Exposure
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        model, count = self._task.model, self._task.model.reflections.count
+        task, model = self._task, self._task.model
         fields = uncertainty.shares(exposure, model.cubes)
         parts: list[uncertainty.Influences] = []
 
         def photon_variance(low: int, high: int) -> NDArray[np.float64]:
-            found, variance = uncertainty.influences(observed, low, high, fields, work.rotations, self._task.detector, model.cubes)
+            found, variance = uncertainty.influences(observed, low, high, fields, work.rotations, task.detector, model.cubes)
             parts.append(found._replace(rotation=work.number[found.rotation]))
             return variance
 
         photons = self._over_blocks(photon_variance, edges)
-        own = self._at_home(parts)
-        summed = uncertainty.summed(own, count)
+        own = uncertainty.summed(at_home(self._ranks, parts, task.blocks[task.owned]), model.reflections.count)
         first, stop = self._own_blocks()
-        frames = np.searchsorted(summed.frame, self._task.blocks[first : stop + 1])
-        orbit, size = model.same.orbit, np.bincount(model.same.orbit)
 
         def scatter(low: int, high: int) -> NDArray[np.float64]:
-            some = uncertainty.Influences(*(values[low:high] for values in summed))  # type: ignore[arg-type]
-            return np.concatenate([uncertainty.scatter(some, np.arange(count), count), uncertainty.scatter(some, orbit, len(size))])
+            return uncertainty.scatters(uncertainty.between(own, low, high), model.same.orbit)
 
+        frames = np.searchsorted(own.frame, task.blocks[first : stop + 1])
         nodes = self._over_blocks(scatter, frames)
         with self._watch.of("communicate"):
             variance, photon = total(self._ranks, nodes, self._count), total(self._ranks, photons, self._count)
-        return np.sqrt(variance[:count]), np.sqrt(photon), np.sqrt(variance[count:]) / size
-
-    def _at_home(self, parts: Sequence[uncertainty.Influences]) -> uncertainty.Influences:
-        """The influences of this rank's frames, from whoever has worked on their rotations."""
-        found = uncertainty.Influences(*(np.concatenate(values) for values in zip(*parts, strict=True)))
-        if self._ranks.size == 1:
-            return found
-        rank = np.searchsorted(self._task.blocks[self._task.owned], found.frame, side="right") - 1
-        sent = [uncertainty.Influences(*(values[rank == other] for values in found)) for other in range(self._ranks.size)]
-        received = self._ranks.all_to_all(sent)
-        return uncertainty.Influences(*(np.concatenate(values) for values in zip(*received, strict=True)))
+        count = model.reflections.count
+        return np.sqrt(variance[:count]), np.sqrt(photon), np.sqrt(variance[count:]) / np.bincount(model.same.orbit)
 
 
 def _searched(found: Sequence[Found]) -> Searched:

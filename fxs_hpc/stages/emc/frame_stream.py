@@ -31,6 +31,8 @@ class FrameStream:
         self._kept: Block | None = None
 
     def __iter__(self) -> Iterator[Block]:
+        if not self._ranges:
+            return
         if len(self._ranges) == 1:
             self._kept = self._kept or self._read(self._ranges[0])
             yield self._kept
