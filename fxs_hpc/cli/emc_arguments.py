@@ -37,7 +37,9 @@ def _file(name: str, text: str) -> Callable[[], click.Parameter]:
 
 
 _ITERATING = (
+    _count("iterations", required=True),
     _flag("resume", "Continue after the last complete iteration."),
+    _flag("until-converged", "Stop as soon as nothing changes any more; ITERATIONS is the most."),
     lambda: click.Option(["--time-limit"], type=TimeLimit(), help="Stop cleanly before this is over: 90 (minutes), 1:30:00, 1-12."),
 )
 
@@ -53,10 +55,9 @@ EXTRA: Mapping[str, Sequence[Callable[[], click.Parameter]]] = {
     "make-mask": (lambda: click.Argument(["frame"], required=False, type=click.Path(path_type=Path)),),
     "make-filelists": (lambda: click.Argument(["frames"], required=False, metavar="[PATTERN]"),),
     "low-res-emc": (
-        _count("iterations", required=True),
         *_ITERATING,
-        _flag("until-converged", "Stop as soon as the model and the scale factors no longer change; ITERATIONS is the most."),
         _flag("intens", "Update the intensity only; the scale factors stay.", "intensity_only"),
     ),
+    "local-update": _ITERATING,
 }
 """Stage -> functions that make its click parameters; their names are those of the arguments of the stage's `run`."""
