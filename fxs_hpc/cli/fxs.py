@@ -26,7 +26,7 @@ from fxs_hpc.stages.fxs.context import Context, Plan
 from fxs_hpc.stages.fxs.finished import finished
 from fxs_hpc.stages.fxs.workspace import Workspace, date_of, now
 
-COMMAND_LIST = "\n".join(f"  {command.name:13s} {command.summary}" for command in COMMANDS.values())
+COMMAND_LIST = "\n".join(f"  {command.name:17s} {command.summary}" for command in COMMANDS.values())
 
 
 EPILOG = f"""\b

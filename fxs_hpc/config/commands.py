@@ -10,6 +10,7 @@ from fxs_hpc.config.fields import Section
 from fxs_hpc.config.nearest import suggestion
 from fxs_hpc.config.reconstruct import Reconstruct
 from fxs_hpc.config.simulate_ccd import SimulateCcd
+from fxs_hpc.config.simulate_patterns import SimulatePatterns
 from fxs_hpc.errors import UsageError
 
 
@@ -26,6 +27,7 @@ COMMANDS: Mapping[str, Command] = {
     command.name: command
     for command in (
         Command("simulate_ccd", SimulateCcd, "make a density of simple shapes and its cross-correlations C(q1, q2, Delta)"),
+        Command("simulate_patterns", SimulatePatterns, "make scattering patterns of particles in random orientations, and their truth"),
         Command("correlate", Correlate, "correlate scattering patterns: C(q1, q2, Delta) of all of them, and their mean intensity"),
         Command("extract", Extract, "solve the cross-correlations for the rotational invariants B_l and their roots V_l"),
         Command("reconstruct", Reconstruct, "phase the invariants: several densities from random starts, ranked by error"),

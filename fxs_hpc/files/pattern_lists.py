@@ -1,9 +1,9 @@
 """Lists of scattering patterns, and the images they name.
 
-A list is a text file with one path a line, relative ones counted from the list's folder (`./pattern_00.raw`); empty lines and lines that
-begin with # are left out. A `.raw` file is one image: little-endian float32, rows by rows. All else (HDF5, NeXus, CXI, CBF, TIFF ..) is
-read by `fxs_hpc.files.frames`: a path may stand for many images (`run.cxi`), `path//number` for one of them. In place of a list the file
-itself (`run.cxi`) will do.
+A list is a text file with one path a line (`./pattern_00.raw`), relative ones counted from the folder that the list lies in, behind links;
+empty lines and lines that begin with # are left out. A `.raw` file is one image: little-endian float32, row by row. All else (HDF5,
+NeXus, CXI, CBF, TIFF ..) is read by `fxs_hpc.files.frames`: a path may stand for many images (`run.cxi`), `path//number` for one of them.
+In place of a list the file itself (`run.cxi`) will do.
 """
 
 import hashlib
@@ -108,7 +108,7 @@ def open_patterns(path: Path, shape: tuple[int, int], limit: int, dataset: str |
     for line in lines:
         if len(names) >= limit:
             break
-        where = os.path.normpath(path.parent / line) if line != str(path) else line
+        where = os.path.normpath(path.resolve().parent / line) if line != str(path) else line
         if not Path(split(where)[0]).is_file():
             raise InputFileError(f"{path}: names {line}, and there is no file {split(where)[0]}; correct the list")
         names.extend([where] if Path(where).suffix.lower() in RAW else _frames_of(where, dataset))

@@ -4,8 +4,6 @@ The images are mirrored at their rim. Same numbers as `scipy.ndimage.spline_filt
 of the time: lines are filtered many at a time.
 """
 
-from math import comb, factorial
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +25,17 @@ _BLOCK = 16
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _filter_lines(lines: np.ndarray, pole: float, horizon: int) -> None:
-    """Filter along the first axis of (n, m), in place, m lines side by side."""
+    """Filter along the first axis of (n, m), in place, m lines side by side; terms beyond `horizon` are below rounding."""
     n, m = lines.shape
-    first = lines[0].copy()
+    turn = pole ** (n - 1)
+    first = lines[0] + turn * lines[n - 1]
     weight = pole
-    for k in range(1, min(horizon, n)):
+    for k in range(1, min(horizon, n - 1)):
         for j in range(m):
-            first[j] += weight * lines[k, j]
+            first[j] += weight * (lines[k, j] + turn * lines[n - 1 - k, j])
         weight *= pole
     gain = (1 - pole) * (1 - 1 / pole)
-    lines[0] = gain * first
+    lines[0] = gain / (1 - turn * turn) * first
     for k in range(1, n):
         for j in range(m):
             lines[k, j] = gain * lines[k, j] + pole * lines[k - 1, j]
@@ -70,8 +69,8 @@ def spline_coefficients(image: NDArray[np.floating], order: int) -> NDArray[np.f
 
 
 def basis(x: NDArray[np.float64], order: int) -> NDArray[np.float64]:
-    """Centred B-spline of `order`: sum_k (-1)^k C(n+1, k) (x + (n+1)/2 - k)_+^n / n!."""
+    """Centred B-spline of `order`: n B_n(x) = ((n+1)/2 + x) B_{n-1}(x + 1/2) + ((n+1)/2 - x) B_{n-1}(x - 1/2)."""
     if order == 0:
-        return np.ones_like(x)
-    terms = [(-1) ** k * comb(order + 1, k) * np.maximum(x + (order + 1) / 2 - k, 0) ** order for k in range(order + 2)]
-    return np.sum(terms, axis=0) / factorial(order)
+        return ((x >= -0.5) & (x < 0.5)).astype(np.float64)
+    half = (order + 1) / 2
+    return ((half + x) * basis(x + 0.5, order - 1) + (half - x) * basis(x - 0.5, order - 1)) / order

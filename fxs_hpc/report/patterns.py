@@ -1,5 +1,6 @@
 """Pictures of scattering patterns: their mean on the detector and on rings, what is masked, and their correlation."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,25 @@ def plot_mean_pattern(
     _save(figure, path)
 
 
+def plot_examples(path: Path, images: Sequence[NDArray], usable: NDArray[np.bool_]) -> None:
+    """Some patterns, photons on a logarithmic scale from 1 on; what sees nothing is grey."""
+    columns = min(3, len(images))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(4 * columns + 1, 3.8 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    largest = max(2.0, *(float(image.max()) for image in images))
+    for number, axis in enumerate(axes.flat):
+        axis.set_visible(number < len(images))
+        if number < len(images):
+            shown = axis.imshow(
+                np.where(usable, images[number] + 0.5, np.nan), norm=LogNorm(0.5, largest), cmap="inferno", interpolation="nearest"
+            )
+            axis.set_title(f"pattern {number}: {images[number].sum():.4g} photons", fontsize=10)
+            axis.set_facecolor("0.6")
+    figure.colorbar(shown, ax=axes).set_label("photons + 1/2")
+    _save(figure, path)
+
+
 def plot_mean_intensity(path: Path, q: NDArray[np.float64], intensity: NDArray[np.float64]) -> None:
     """<I>(q)."""
     figure = Figure(figsize=(7, 4.4), layout="constrained")
@@ -94,7 +114,8 @@ def plot_correlation(
     for part in (0.25, 0.5, 0.75):
         row = int(part * (len(q) - 1))
         curve_axis.plot(np.degrees(delta), contrast[row], label=f"$q$ = {q[row]:.3g} 1/Å", linewidth=0.9)
-    curve_axis.set(title="cuts", xlabel=r"$\Delta$ [degrees]", yscale="symlog")
+    curve_axis.set(title="cuts", xlabel=r"$\Delta$ [degrees]", xlim=(0, 360))
+    curve_axis.grid(alpha=0.3)
     curve_axis.legend(fontsize=8)
     for axis in (ring_axis, pair_axis):
         axis.set_facecolor("0.6")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from fxs_hpc.config.correlate import Correlate
 from fxs_hpc.files.ccd import read_model
 from fxs_hpc.files.measured_ccd import Measured, write_measured
+from fxs_hpc.files.simulated_patterns import TRUTH, read_truth
 from fxs_hpc.fxs import pattern_correlation
 from fxs_hpc.fxs.correlation import CrossCorrelation
 from fxs_hpc.fxs.pattern_correlation import Correlator, Sums
@@ -19,9 +21,6 @@ from fxs_hpc.report import patterns as pictures
 from fxs_hpc.stages.duration import duration
 from fxs_hpc.stages.fxs.context import Context
 from fxs_hpc.stages.fxs.pattern_job import Job, correlated
-
-TRUTH = "truth.h5"
-"""Beside simulated patterns: the object they are of."""
 
 
 def store(
@@ -42,7 +41,7 @@ def store(
     points = first if np.array_equal(first, second) else np.union1d(first, second)
     phi = treatment.grid.phi
     data = CrossCorrelation(
-        settings.dimensions, q[points], phi - phi[0], settings.wavelength, saxs[points], n_particles=settings.n_particles
+        settings.dimensions, q[points], phi - phi[0], settings.wavelength, saxs[points], n_particles=_particles(settings, job)
     )
     sample = _Sample(points)
     blocks = sample.taking(_blocks(settings, correlator, sums, first, second, threads))
@@ -148,8 +147,19 @@ def mean_image(sums: Sums) -> NDArray[np.float64]:
 
 def _truth(job: Job) -> Model | None:
     """The object of simulated patterns, so that `average` can compare with it."""
-    path = job.source.resolve().parent / TRUTH
+    path = _truth_path(job)
     return read_model(path) if path.is_file() else None
+
+
+def _truth_path(job: Job) -> Path:
+    return job.source.resolve().parent / TRUTH
+
+
+def _particles(settings: Correlate, job: Job) -> float:
+    """Particles per pattern: what the settings say, else what the simulation of the patterns says, else 0."""
+    if settings.n_particles or not _truth_path(job).is_file():
+        return settings.n_particles
+    return read_truth(_truth_path(job)).n_particles
 
 
 def _draw(

@@ -13,7 +13,7 @@ from fxs_hpc.files.checkpoint import CHECKPOINTS
 from fxs_hpc.files.pattern_lists import digest
 from fxs_hpc.stages import provenance
 from fxs_hpc.stages.fxs.context import Context
-from fxs_hpc.stages.fxs.pattern_inputs import input_files, patterns_of
+from fxs_hpc.stages.fxs.pattern_inputs import input_files, object_files, patterns_of
 
 _NOT_COMPARED = ("IO", "provenance", "settings_version")
 
@@ -29,6 +29,7 @@ class _Product:
 
 _PRODUCTS = {
     "simulate_ccd": _Product("ccd", None),
+    "simulate_patterns": _Product("patterns", "object"),
     "correlate": _Product("ccd", "input_file_list"),
     "extract": _Product("invariants", "ccd", "extraction_settings.yaml"),
     "reconstruct": _Product("reconstructions", "invariants"),
@@ -56,7 +57,7 @@ def finished(command: str, settings: Any, context: Context) -> Path | None:
     try:
         hashes = {provenance.sha256(path) for path in _inputs(product, settings, context)}
         patterns = digest(patterns_of(settings, context)[1]) if command == "correlate" else None
-    except InputFileError:
+    except (InputFileError, FileNotFoundError):
         return None
     first = workspace.file(product.result, run=0, dimensions=3)
     runs = [folder for folder in first.parent.parent.parent.glob("*/run_*") if (folder / first.name).exists()]
@@ -71,6 +72,8 @@ def _inputs(product: _Product, settings: Any, context: Context) -> list[Path]:
         return []
     if product.source == "reconstructions":
         return list(context.workspace.paths(product.source, settings.reconstruction_files, dimensions=3))
+    if product.source == "object":
+        return object_files(settings, context)
     if product.source == "input_file_list":
         return input_files(settings, context)
     return [context.workspace.find(product.source)]
