@@ -1,9 +1,9 @@
 """Settings of `reconstruct`: iterative phasing."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from fxs_hpc.config.common import Dimensions, FourierTransform2, Gpu, MaxQ, SettingsVersion, dimensions, settings_version
 from fxs_hpc.config.fields import Count, FiniteReal, Index, Integer, No, Positive, Section, Selection, section, setting
@@ -187,6 +187,26 @@ class ReconstructStorage(Storage):
     files: Files = section(Files)
 
 
+def _text(value: Any) -> Any:
+    """A device may be given by its number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class PhasingGpu(Gpu):
+    """Phasing on an OpenCL device."""
+
+    required: bool = setting(False, "without a usable device: an error (True) or the CPU with a warning (False)")
+    device: Annotated[str, BeforeValidator(_text)] = setting(
+        "auto",
+        "auto = what the batch system allocated, else the best GPU that works; gpu, cpu (an OpenCL driver for the CPU), the number of a"
+        " device in the list that fxs-hpc doctor prints, or part of its name",
+    )
+    batch: Literal["auto"] | Count = setting(
+        "auto", "reconstructions that run side by side on the device; auto = as many as its memory holds and it gains from"
+    )
+    allow_single: bool = setting(False, "compute in single precision on a device without double, though config.ini asks for double")
+
+
 class Reconstruct(Section):
     """Phase the invariants: reconstruct densities."""
 
@@ -210,7 +230,7 @@ class Reconstruct(Section):
     projections: Projections = section(Projections)
     output_density_modifiers: OutputModifiers = section(OutputModifiers)
     main_loop: MainLoop = section(MainLoop)
-    GPU: Gpu = section(Gpu)
+    GPU: PhasingGpu = section(PhasingGpu)
     multi_process: MultiProcess = section(MultiProcess)
     profiling: Profiling = section(Profiling)
     IO: ReconstructStorage = section(ReconstructStorage)

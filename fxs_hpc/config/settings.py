@@ -67,8 +67,8 @@ def load(command: str, name_or_path: str, home: Path, overrides: Mapping[str, An
     except SettingsError as error:
         where = f"{source} with --set {', '.join(overrides)}" if overrides else source
         raise SettingsError(f"{where}: {error}") from None
-    if lookup(plain, "GPU.use") is True:
-        notes = (*notes, "GPU.use: this version computes on the CPU")
+    if command != "reconstruct" and lookup(plain, "GPU.use") is True:
+        notes = (*notes, "GPU.use: this command computes on the CPU")
     return Loaded(command, model, source, changed(model, plain), notes)
 
 

@@ -154,7 +154,7 @@ MISTAKES = [
     ("reconstruct", "grid: {max_order: true}", "grid.max_order: found True"),
     ("reconstruct", "grid: {max_order: many}", "found 'many', allowed is integer >= 1"),
     ("reconstruct", "grid: 3", "grid: expected sub-settings (max_q,"),
-    ("reconstruct", "GPU: true", "GPU: expected sub-settings (use, n_gpu_workers)"),
+    ("reconstruct", "GPU: true", "GPU: expected sub-settings (use, n_gpu_workers, required, device, batch, allow_single)"),
     ("reconstruct", "density_guess: {type: bum}", "allowed is one of 'bump', 'ball', 'low_resolution_autocorrelation'"),
     ("reconstruct", "projections: {real: {projections: {apply: [suport]}}}", "projections.real.projections.apply[0]: found 'suport'"),
     ("reconstruct", "projections: {real: {shrink_wrap: {sigmas: [[20, 5]]}}}", "a linear ramp is [start, [stop, stop_argument], slope]"),

@@ -46,15 +46,28 @@ class _Table:
 
 
 class Board:
-    """Buffers of `members` reconstructions of one problem, constants, program and queue."""
+    """Buffers of `members` reconstructions of one problem, constants, program and queue.
+
+    Parameters
+    ----------
+    double : whether the device computes in double precision (then sums and polar factors are).
+    shape : how to cut the kernels, by default to suit the device.
+    """
 
     def __init__(
-        self, device: cl.Device, geometry: Geometry, constraints: Constraints, precision: Precision, members: int, double: bool
+        self,
+        device: cl.Device,
+        geometry: Geometry,
+        constraints: Constraints,
+        precision: Precision,
+        members: int = 1,
+        double: bool = True,
+        shape: Shape | None = None,
     ) -> None:
         self.geometry, self.constraints, self.members = geometry, constraints, members
         self.arithmetic = Arithmetic.of(precision, double)
         self.layout = Layout(geometry, constraints)
-        self.shape = shape_for(device, self.arithmetic, self.layout.length)
+        self.shape = shape or shape_for(device, self.arithmetic, self.layout.length)
         self.context = cl.Context([device])
         self.queue = cl.CommandQueue(self.context)
         self.matrices = Matrices(geometry, constraints, self.layout, self.arithmetic.real, self.shape.tiling)
@@ -63,7 +76,7 @@ class Board:
         self._kernels = {kernel.function_name: kernel for kernel in program.all_kernels()}
         self._tables: dict[tuple[Any, ...], _Table | None] = {}
         self.buffers: dict[str, cl.Buffer] = {}
-        self._sizes = dict(self.layout.sizes.real)
+        self._sizes = self.layout.sizes.real
         self._allocate()
         self._upload_constants()
 
@@ -73,7 +86,7 @@ class Board:
             for name, count in of.items():
                 self.buffers[name] = cl.Buffer(self.context, _READ_WRITE, self.members * count * item)
                 # Rings near the poles of synthesised spectra are never written, and padding shells must be zero.
-                cl.enqueue_fill_buffer(self.queue, self.buffers[name], np.uint8(0), 0, self.members * count * item)
+                cl.enqueue_fill_buffer(self.queue, self.buffers[name], np.zeros(1, np.uint8), 0, self.members * count * item)
         self.buffers["touched"] = cl.Buffer(self.context, _READ_WRITE, self.members * self.layout.half * self.layout.stored)
         self.buffers["range"] = cl.Buffer(self.context, _READ_WRITE, 2 * self.members * types.real.itemsize)
         self.buffers["sums"] = cl.Buffer(self.context, _READ_WRITE, 3 * self.members * types.acc.itemsize)
@@ -134,11 +147,10 @@ class Board:
         cl.enqueue_copy(self.queue, array, self.buffers[name], src_offset=place * array.nbytes, is_blocking=True)
         return array
 
-    def copy(self, name: str, source_: int, target: int, size: int) -> None:
-        """Copy a piece of `size` bytes within a buffer."""
-        cl.enqueue_copy(
-            self.queue, self.buffers[name], self.buffers[name], byte_count=size, src_offset=source_ * size, dst_offset=target * size
-        )
+    def reserve(self, name: str, size: int) -> None:
+        """Make the buffer `name` of `size` bytes if there is none."""
+        if name not in self.buffers:
+            self.buffers[name] = cl.Buffer(self.context, _READ_WRITE, size)
 
     def set_members(self, rows: Sequence[tuple[int, int, int, int]]) -> None:
         """Who works from now on: (member, source slot, target slot, support slot) each."""
@@ -181,6 +193,11 @@ class Board:
 
     def _constant(self, array: NDArray) -> cl.Buffer:
         return cl.Buffer(self.context, _READ | cl.mem_flags.COPY_HOST_PTR, hostbuf=np.ascontiguousarray(array))
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of the tables of products made so far."""
+        return sum(table.buffer.size for table in self._tables.values() if table is not None)
 
     def size(self, name: str) -> int:
         """Numbers of one member in a buffer of fields."""

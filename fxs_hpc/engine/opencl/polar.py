@@ -20,7 +20,10 @@ COMPLETION = {np.dtype(np.float64): 1e-16, np.dtype(np.float32): 1e-8}
 
 
 def _halley(smallest: float) -> tuple[float, float, float]:
-    """Weights (a, b, c) of x (a + b x^2) / (1 + c x^2), optimal on [smallest, 1]: Nakatsukasa, Bai, Gygi, SIAM J. Matrix Anal. 31 (2010)."""
+    """Weights (a, b, c) of x (a + b x^2) / (1 + c x^2), optimal on [smallest, 1].
+
+    Y. Nakatsukasa, Z. Bai, F. Gygi, SIAM J. Matrix Anal. Appl. 31, 2700 (2010).
+    """
     d = (4 * (1 - smallest**2) / smallest**4) ** (1 / 3)
     root = math.sqrt(1 + d)
     a = root + 0.5 * math.sqrt(8 - 4 * d + 8 * (2 - smallest**2) / (smallest**2 * root))

@@ -1,11 +1,12 @@
 """The operations of a phasing step on an OpenCL device, for several reconstructions in the same launches.
 
-The formulas are those of `engine.numpy_engine`. Between steps nothing leaves the device but two sums for each error, and after shrink-wrap which shells the support touches.
+The formulas are those of `engine.numpy_engine`. Between steps nothing leaves the device but two sums for each error, and after
+shrink-wrap which shells the support touches.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +155,7 @@ class Steps:
             groups = (1, self.board.layout.parts * self.board.layout.half, len(members))
             self.board.run("clear_shells", groups, 1, "density", np.int32(shells), np.int32(stop), "members")
 
-    def _rules_of(self, update: Update) -> np.void:
+    def _rules_of(self, update: Update) -> Any:
         constraints = self.board.constraints
         counted = [update.method == "HIO" and name in update.feedback for name in ("support", "value_threshold", "limit_imag")]
         rules = np.zeros((), self._rules)
@@ -199,9 +200,9 @@ class Steps:
         board, count, layout = self.board, self._work_on(members), self.board.layout
         use = np.int32(board.constraints.use_support)
         board.rings("mark", layout.stored, layout.half, count, "support", "initial", use, "mask", "touched")
-        touched = board.read("touched", 0, (count, layout.half, layout.stored), np.dtype(np.uint8)).any(axis=1)
-        for member, shells in zip(members, touched, strict=True):
-            where = np.flatnonzero(shells)
+        touched = board.read("touched", 0, (count, layout.half, layout.stored), np.dtype(np.uint8))
+        for member, rings in zip(members, touched, strict=True):
+            where = np.flatnonzero(rings.any(axis=0))
             member.support_shells = padded(int(where[-1]) + 1) if where.size else LANES
 
     def support_fractions(self, members: Sequence[Member]) -> list[float]:
@@ -220,11 +221,13 @@ class Steps:
         for name, size in (("lengths", 2 * (layout.intensity_order + 1)), ("row errors", max(len(table), 1) * layout.shells)):
             board.reserve(name, board.members * size * acc.itemsize)
         opened, keep = self._open_shells(members[0].open_fraction), np.int32(board.constraints.keep_unknown_orders)
-        arguments = ("intensity_change", "intensity", opened, "q_weights", keep, "lengths", "members")
-        board.run("lengths", (layout.intensity_order + 1, count, 1), items, *arguments)
-        arguments = ("intensity", "constants", "invariant_table", "known", "row errors", "members")
-        board.run("invariant_rows", (layout.shells, len(table), count), items, *arguments)
-        board.run("invariant_errors", (count, 1, 1), 1, "lengths", "row errors", "invariant_shares", np.int32(len(table)), "sums")
+        both = ("intensity_change", "intensity")
+        highest = board.constraints.reciprocal.max_order
+        board.run("lengths", (highest + 1, count, 1), items, *both, opened, "q_weights", keep, "lengths", "members")
+        factors = ("constants", "invariant_table", "known")
+        board.run("invariant_rows", (layout.shells, len(table), count), items, "intensity", *factors, "row errors", "members")
+        parts = ("lengths", np.int32(highest), "row errors", "invariant_shares", np.int32(len(table)))
+        board.run("invariant_errors", (count, 1, 1), 1, *parts, "sums")
         found = board.read("sums", 0, (count, 3), acc)
         number = np.count_nonzero(shares)
         names = ("l2_projection_diff", "deg2_invariant_l2_diff")
@@ -238,7 +241,7 @@ class Steps:
             rows.append((l, len(transposed), matrices.factor_offset(l) if len(transposed) else 0))
             shares.append(1 / norm if norm else 0.0)
         table, share = np.array(rows, np.int32).reshape(-1, 3), np.array(shares)
-        if "invariant_table" not in self.board.buffers and len(table):
-            self.board.upload("invariant_table", table)
-            self.board.upload("invariant_shares", share.astype(self.board.arithmetic.acc))
+        if "invariant_table" not in self.board.buffers:
+            self.board.upload("invariant_table", np.append(table.ravel(), np.int32(0)))
+            self.board.upload("invariant_shares", np.append(share, 0.0).astype(self.board.arithmetic.acc))
         return table, share

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from fxs_hpc.engine.interface import Engine
 from fxs_hpc.engine.numpy_engine import NumpyEngine
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -41,6 +42,11 @@ class Report:
     died: bool = False
 
 
+def failed(number: int, message: str, died: bool = False) -> Report:
+    """Report of a reconstruction that ended without a result."""
+    return Report(number, 0, 1, "", 0, "", float("nan"), float("nan"), failure=message, died=died)
+
+
 def checkpoint_path(folder: Path, reconstruction: int) -> Path:
     """File of one reconstruction's state in the run folder."""
     return folder / f"checkpoint_{reconstruction}.h5"
@@ -51,12 +57,12 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _start(engine: NumpyEngine, problem: Problem, reconstruction: int) -> None:
+def _start(engine: Engine, problem: Problem, reconstruction: int) -> None:
     engine.load(problem.start(reconstruction), problem.initial_support, problem.initial_support)
     engine.band_limit()
 
 
-def _resumed(engine: NumpyEngine, path: Path, mark: str, problem: Problem) -> phasing.Progress:
+def _resumed(engine: Engine, path: Path, mark: str, problem: Problem) -> phasing.Progress:
     if not path.exists():
         return phasing.Progress()
     found = read_checkpoint(path)
@@ -69,19 +75,22 @@ def _resumed(engine: NumpyEngine, path: Path, mark: str, problem: Problem) -> ph
     return found.progress
 
 
-def reconstruct(problem: Problem, reconstruction: int, folder: Path, mark: str, report: Callable[[Report], None]) -> None:
+def reconstruct(
+    problem: Problem, reconstruction: int, folder: Path, mark: str, report: Callable[[Report], None], engine: Engine | None = None
+) -> None:
     """Run one reconstruction to the end of the schedule; its last checkpoint is the result.
 
     Parameters
     ----------
     mark : fingerprint that a checkpoint must carry to be continued.
     report : receives a `Report` at least every half second and at the end of each method of a block.
+    engine : what computes; by default one core of the CPU.
     """
     path = checkpoint_path(folder, reconstruction)
     operations = problem.operations
     total = schedule.step_count(operations)
     with threadpool_limits(limits=1, user_api="blas"):
-        engine = NumpyEngine(problem.geometry, problem.constraints, problem.precision)
+        engine = engine or NumpyEngine(problem.geometry, problem.constraints, problem.precision)
         _start(engine, problem, reconstruction)
         progress = _resumed(engine, path, mark, problem)
         saved = reported = time.monotonic()
@@ -92,9 +101,9 @@ def reconstruct(problem: Problem, reconstruction: int, folder: Path, mark: str, 
                 report(_report(reconstruction, progress, total, operation, ended_iteration=ended))
                 reported = now
             if now - saved > CHECKPOINT_SECONDS:
-                write_checkpoint(path, Checkpoint(mark, progress, engine.snapshots()))
+                write_checkpoint(path, Checkpoint(mark, progress, tuple(engine.snapshots())))
                 saved = time.monotonic()
-        write_checkpoint(path, Checkpoint(mark, progress, engine.snapshots()))
+        write_checkpoint(path, Checkpoint(mark, progress, tuple(engine.snapshots())))
         report(_report(reconstruction, progress, total, operations[-1], finished=True))
 
 
@@ -116,7 +125,7 @@ def _report(
     return Report(number, progress.steps, total, *where, progress.last_error, progress.best_error, ended_iteration, finished)
 
 
-def result(engine: NumpyEngine, problem: Problem, reconstruction: int, folder: Path, mark: str) -> Reconstruction:
+def result(engine: Engine, problem: Problem, reconstruction: int, folder: Path, mark: str) -> Reconstruction:
     """The finished reconstruction whose last checkpoint lies in `folder`; the state of `engine` is overwritten."""
     _start(engine, problem, reconstruction)
     initial = engine.density()

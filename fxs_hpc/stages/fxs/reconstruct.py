@@ -1,7 +1,9 @@
 """reconstruct: invariants -> phased densities, many random starts side by side, checkpointed and resumable."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,18 @@ from fxs_hpc.fxs.invariants import InvariantData
 from fxs_hpc.stages import provenance
 from fxs_hpc.stages.cores import available_memory
 from fxs_hpc.stages.duration import duration
-from fxs_hpc.stages.fxs import phasing_grids, phasing_problem, phasing_schedule, settings_copy
+from fxs_hpc.stages.fxs import device, phasing_grids, phasing_problem, phasing_schedule, settings_copy
 from fxs_hpc.stages.fxs.context import Context, Plan
+from fxs_hpc.stages.fxs.device_workers import run_on_device
 from fxs_hpc.stages.fxs.finished import differing
 from fxs_hpc.stages.fxs.phasing_output import draw_one, draw_run, shown
 from fxs_hpc.stages.fxs.phasing_problem import Problem
 from fxs_hpc.stages.fxs.phasing_worker import Report, checkpoint_path, fingerprint, result
 from fxs_hpc.stages.fxs.progress import display
 from fxs_hpc.stages.fxs.workers import run_all
+
+Runner = Callable[[Sequence[int], Path, str, Callable[[Report], None]], dict[int, Report]]
+"""Runs the reconstructions of these numbers into a folder, marks and reports them; returns those that failed."""
 
 FEWEST = 4
 """Reconstructions made when the settings leave the number open: `average` needs some, even on a laptop."""
@@ -82,6 +88,7 @@ def plan(settings: Reconstruct, context: Context) -> Plan:
         f"grid: {grids.radial.n_points} shells, {grids.angular.n_theta} x {grids.angular.n_phi} angles, amplitudes to order "
         f"{grids.amplitude_order}, {'complex' if grids.complex_density else 'real'} density",
         f"{wanted} reconstructions of {steps} steps, {processes} at a time",
+        *device.plan(settings.GPU, grids, max(settings.projections.reciprocal.used_order_ids), context.precision),
     )
     return Plan(processes * each, disk, lines)
 
@@ -133,7 +140,7 @@ def _refuse_other_settings(folder: Path, settings: Reconstruct, context: Context
     if different:
         raise SettingsError(
             f"{folder}: was begun with other values of {', '.join(different)}; restore them to resume, or start anew without --resume. "
-            "Safe to change: IO, multi_process, threads"
+            "Safe to change: IO, multi_process, GPU, threads"
         )
 
 
@@ -152,7 +159,7 @@ def run(settings: Reconstruct, context: Context) -> Path:
         if not begun:
             settings_copy.write(folder, "settings.yaml", settings, context, inputs=[source], seed=problem.seed)
         mark = mark_of(settings, problem, source)
-        announce(settings, context, problem, data, wanted)
+        announce(settings, context, problem, data)
         failures = phase(settings, context, problem, range(wanted), folder, mark)
         done = ranked([n for n in range(wanted) if n not in failures], folder)
         store(settings, context, problem, data, folder, mark, done, started)
@@ -178,10 +185,9 @@ def remove_checkpoints(folder: Path) -> None:
         left.unlink()
 
 
-def announce(settings: Reconstruct, context: Context, problem: Problem, data: InvariantData, wanted: int) -> None:
+def announce(settings: Reconstruct, context: Context, problem: Problem, data: InvariantData) -> None:
     """Say what will be done."""
     grids = problem.geometry
-    processes = processes_for(settings, wanted, context.threads, memory_each(grids, context.precision))
     context.say("  Loops:")
     for block in phasing_schedule.blocks(settings, grids.radial.q_max):
         context.say(f"    {block.describe()}")
@@ -190,7 +196,6 @@ def announce(settings: Reconstruct, context: Context, problem: Problem, data: In
         f"orders {min(settings.projections.reciprocal.used_order_ids)}..{max(settings.projections.reciprocal.used_order_ids)} of the data, "
         f"{context.precision} precision, seed {problem.seed}"
     )
-    context.say(f"  {wanted} reconstructions, {processes} at a time, one core (and one BLAS thread) each, on the CPU; P<n> is number n")
     for line in phasing_grids.warnings(settings, data, grids):
         context.say(f"  note: {line}")
 
@@ -198,14 +203,31 @@ def announce(settings: Reconstruct, context: Context, problem: Problem, data: In
 def phase(
     settings: Reconstruct, context: Context, problem: Problem, numbers: Sequence[int], folder: Path, mark: str
 ) -> dict[int, Report]:
-    """Run the reconstructions `numbers`; returns those that failed."""
-    steps = schedule.step_count(problem.operations)
-    processes = processes_for(settings, len(numbers), context.threads, memory_each(problem.geometry, context.precision))
-    shown = display(context.say, len(numbers), steps)
+    """Run the reconstructions `numbers`, on a GPU or on the cores; returns those that failed."""
+    runner = _runner(settings, context, problem, len(numbers))
+    shown = display(context.say, len(numbers), schedule.step_count(problem.operations))
     try:
-        return run_all(problem, numbers, processes, folder, mark, shown.show)
+        return runner(numbers, folder, mark, shown.show)
     finally:
         shown.close()
+
+
+def _runner(settings: Reconstruct, context: Context, problem: Problem, wanted: int) -> Runner:
+    """What runs reconstructions: a device that was chosen, or processes; says which and why."""
+    selected = device.select(settings.GPU, problem.precision)
+    for line in selected.lines:
+        context.say(f"  {line}")
+    if selected.device is None:
+        processes = processes_for(settings, wanted, context.threads, memory_each(problem.geometry, context.precision))
+        context.say(f"  {wanted} reconstructions, {processes} at a time, one core (and one BLAS thread) each, on the CPU; P<n> is number n")
+        return partial(run_all, problem, processes)
+    problem = replace(problem, precision=selected.precision)
+    batch = device.batch(settings.GPU, selected.device, problem.geometry, problem.constraints, problem.precision, wanted)
+    context.say(
+        f"  {wanted} reconstructions, {batch.members} side by side on the device, {batch.memory / 2**30:.2f} GiB of its memory; "
+        "P<n> is number n"
+    )
+    return partial(run_on_device, problem, selected.device, batch.members)
 
 
 def ranked(numbers: Sequence[int], folder: Path) -> list[int]:

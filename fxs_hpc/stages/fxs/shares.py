@@ -54,7 +54,7 @@ def run(settings: Reconstruct, context: Context, share: int, shares: int) -> Pat
     context.say(f"  share {share + 1} of {shares} of {wanted} reconstructions: {', '.join(map(str, numbers)) or 'all done before'}")
     if numbers:
         with shared(folder):
-            reconstruct.announce(settings, context, problem, data, len(numbers))
+            reconstruct.announce(settings, context, problem, data)
             _note(folder, numbers, reconstruct.phase(settings, context, problem, numbers, folder, mark))
     return folder
 

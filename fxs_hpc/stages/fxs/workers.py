@@ -11,18 +11,14 @@ from pathlib import Path
 
 from fxs_hpc.errors import FxsError
 from fxs_hpc.stages.fxs.phasing_problem import Problem
-from fxs_hpc.stages.fxs.phasing_worker import Report, reconstruct
-
-
-def _failed(number: int, message: str, died: bool = False) -> Report:
-    return Report(number, 0, 1, "", 0, "", float("nan"), float("nan"), failure=message, died=died)
+from fxs_hpc.stages.fxs.phasing_worker import Report, failed, reconstruct
 
 
 def _one(problem: Problem, number: int, folder: Path, mark: str, report: Callable[[Report], None]) -> None:
     try:
         reconstruct(problem, number, folder, mark, report)
     except FxsError as error:
-        report(_failed(number, str(error)))
+        report(failed(number, str(error)))
 
 
 def _serve(problem: Problem, channel: Connection, folder: Path, mark: str) -> None:
@@ -33,7 +29,7 @@ def _serve(problem: Problem, channel: Connection, folder: Path, mark: str) -> No
 
 
 def run_all(
-    problem: Problem, numbers: Sequence[int], processes: int, folder: Path, mark: str, show: Callable[[Report], None]
+    problem: Problem, processes: int, numbers: Sequence[int], folder: Path, mark: str, show: Callable[[Report], None]
 ) -> dict[int, Report]:
     """Run the reconstructions `numbers`; returns number -> report of those that failed.
 
@@ -103,7 +99,7 @@ def _run_pool(
         for worker in everybody:
             worker.process.terminate()
     for number in todo:
-        take(_failed(number, "no process was left for it; --resume does it", died=True))
+        take(failed(number, "no process was left for it; --resume does it", died=True))
 
 
 def _heard(worker: _Worker, todo: Iterator[int], take: Callable[[Report], None]) -> bool:
@@ -112,7 +108,7 @@ def _heard(worker: _Worker, todo: Iterator[int], take: Callable[[Report], None])
         report = worker.channel.recv()
     except (EOFError, ConnectionError):
         if worker.number is not None:
-            take(_failed(worker.number, worker.how_it_died(), died=True))
+            take(failed(worker.number, worker.how_it_died(), died=True))
         return False
     take(report)
     if report.finished or report.failure:

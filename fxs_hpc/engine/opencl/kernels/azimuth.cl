@@ -44,14 +44,18 @@ __kernel GROUP void analyse_density(__global const REAL* densities, const int ma
     __global const REAL* south = north + HALF * ROW;
     EACH(k, LENGTH) {
         V n = LOAD(north + k * R), s = LOAD(south + k * R);
-        if (magnitude && (PARTS == 1)) {
+        if (magnitude) {
+#if PARTS == 1
             n = fabs(n);
             s = fabs(s);
-        } else if (magnitude && c == 0) {
-            n = hypot(n, LOAD(north + VOXELS + k * R));
-            s = hypot(s, LOAD(south + VOXELS + k * R));
-        } else if (magnitude) {
-            n = s = (V)(0);
+#else
+            if (c > 0) {
+                n = s = (V)(0);
+            } else {
+                n = hypot(n, LOAD(north + VOXELS + k * R));
+                s = hypot(s, LOAD(south + VOXELS + k * R));
+            }
+#endif
         }
         AT(0, k) = (REAL)(0.5) * (n + s);
         AT(1, k) = (REAL)(0.5) * (n - s);

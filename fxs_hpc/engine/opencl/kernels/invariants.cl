@@ -70,11 +70,12 @@ __kernel void invariant_rows(
 
 /* From the parts: |I' - I|^2, |I'|^2, and the sum over orders of |V V^T - B|^2 / |V V^T|^2. One item for each member. */
 __kernel void invariant_errors(
-    __global const ACC* lengths, __global const ACC* rows, __global const ACC* shares, const int orders, __global ACC* result)
+    __global const ACC* lengths, const int highest, __global const ACC* rows, __global const ACC* shares, const int orders,
+    __global ACC* result)
 {
     const int id = get_global_id(0);
     ACC missed = 0, total = 0, share = 0;
-    for (int l = 0; l < INTENSITY_COUNT; l++) {
+    for (int l = 0; l <= highest; l++) {
         missed += lengths[2 * (id * INTENSITY_COUNT + l)];
         total += lengths[2 * (id * INTENSITY_COUNT + l) + 1];
     }

@@ -1,0 +1,75 @@
+"""Several reconstructions on one device: each runs the ordinary loop in a thread of its own, and they meet in every operation.
+
+When all that still run have asked for their next operation, those that ask for the same are done together in the same launches.
+"""
+
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from fxs_hpc.engine.opencl.engine import Operation
+from fxs_hpc.engine.opencl.steps import Member
+
+
+@dataclass
+class _Request:
+    member: Member
+    key: Hashable
+    operation: Operation
+    done: bool = False
+    result: Any = None
+    failure: BaseException | None = None
+
+
+class Lockstep:
+    """`engine.opencl.engine.Turns` for `count` members, each in a thread; a thread that ends must `leave`."""
+
+    def __init__(self, count: int) -> None:
+        self._running = count
+        self._requests: list[_Request] = []
+        self._change = threading.Condition(threading.RLock())
+
+    def take(self, member: Member, key: Hashable, operation: Operation) -> Any:
+        """See `Turns.take`; returns when everybody who runs has asked for something."""
+        request = _Request(member, key, operation)
+        with self._change:
+            self._requests.append(request)
+            self._carry_out()
+            self._change.wait_for(lambda: request.done)
+        if request.failure is not None:
+            raise request.failure
+        return request.result
+
+    def alone(self, work: Callable[[], Any]) -> Any:
+        """See `Turns.alone`."""
+        with self._change:
+            return work()
+
+    def leave(self) -> None:
+        """The calling thread asks for nothing any more."""
+        with self._change:
+            self._running -= 1
+            self._carry_out()
+
+    def _carry_out(self) -> None:
+        if len(self._requests) < self._running or not self._requests:
+            return
+        groups: dict[Hashable, list[_Request]] = {}
+        for request in sorted(self._requests, key=lambda request: request.member.number):
+            groups.setdefault(request.key, []).append(request)
+        self._requests = []
+        for group in groups.values():
+            _together(group)
+        self._change.notify_all()
+
+
+def _together(group: list[_Request]) -> None:
+    try:
+        results = group[0].operation([request.member for request in group])
+    except Exception as error:  # it belongs to the threads that asked
+        for request in group:
+            request.failure, request.done = error, True
+        return
+    for position, request in enumerate(group):
+        request.result, request.done = (None if results is None else results[position]), True

@@ -1,0 +1,75 @@
+"""Reconstructions on an OpenCL device: one thread for each of a batch, all in step, each number in whichever place is free."""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fxs_hpc.engine.interface import Engine
+from fxs_hpc.engine.opencl.devices import Device
+from fxs_hpc.errors import FxsError
+from fxs_hpc.stages.fxs.phasing_problem import Problem
+from fxs_hpc.stages.fxs.phasing_worker import Report, failed, reconstruct
+
+Numbers = queue.SimpleQueue[int]
+
+
+def run_on_device(
+    problem: Problem, device: Device, members: int, numbers: Sequence[int], folder: Path, mark: str, show: Callable[[Report], None]
+) -> dict[int, Report]:
+    """Run the reconstructions `numbers`, `members` at a time; returns number -> report of those that failed."""
+    # What needs pyopencl is loaded only where there is a device.
+    from fxs_hpc.engine.opencl.board import Board
+    from fxs_hpc.engine.opencl.engine import OpenClEngine
+    from fxs_hpc.engine.opencl.lockstep import Lockstep
+    from fxs_hpc.engine.opencl.steps import Steps
+
+    board = Board(device.handle, problem.geometry, problem.constraints, problem.precision, members, device.double)
+    steps, together = Steps(board), Lockstep(members)
+    todo: Numbers = queue.SimpleQueue()
+    for number in numbers:
+        todo.put(number)
+    reports: queue.SimpleQueue[Report | BaseException | None] = queue.SimpleQueue()
+
+    def serve(place: int) -> None:
+        try:
+            engine = OpenClEngine(steps, place, together)
+            with suppress(queue.Empty):
+                while True:
+                    _one(engine, problem, todo.get_nowait(), folder, mark, reports.put)
+        except BaseException as error:  # raised again by the main thread
+            reports.put(error)
+        finally:
+            together.leave()
+            reports.put(None)
+
+    threads = [threading.Thread(target=serve, args=(place,), daemon=True, name=f"reconstruction {place}") for place in range(members)]
+    for thread in threads:
+        thread.start()
+    return _heard(reports, members, show)
+
+
+def _one(
+    engine: Engine, problem: Problem, number: int, folder: Path, mark: str, report: Callable[[Report], None]
+) -> None:
+    try:
+        reconstruct(problem, number, folder, mark, report, engine)
+    except FxsError as error:
+        report(failed(number, str(error)))
+
+
+def _heard(reports: Any, running: int, show: Callable[[Report], None]) -> dict[int, Report]:
+    failures: dict[int, Report] = {}
+    while running:
+        report = reports.get()
+        if report is None:
+            running -= 1
+        elif isinstance(report, BaseException):
+            raise report
+        else:
+            if report.failure:
+                failures[report.reconstruction] = report
+            show(report)
+    return failures
