@@ -2,13 +2,14 @@
 
 Two estimates, both for the means before symmetrisation, I_k = sum of the voxels of reflection k:
 
-From the scatter between frames (`influences`, the one that is written). I_k depends on each frame's weight in all sums; the derivative
-u(d, k) of I_k with respect to the weight of frame d is what the frame adds to the error of I_k, whatever the source: photons, a wrong
-orientation or scale factor, a second crystal. The frames being independent, var I_k = sum_d u(d, k)^2 (the infinitesimal jackknife, or
-sandwich, estimate). With D(v) the summed weights and M(d, r) = P phi,
+From the scatter between frames (`influences`, the one that is written): the delete-one jackknife. u(d, k) is what I_k changes by when
+frame d is left out, whatever makes it differ from the others: photons, a wrong orientation or scale factor, a second crystal. The frames
+being independent, var I_k = sum_d u(d, k)^2. With D(v) the summed weights and M = P phi,
 
-    u(d, k) = sum over rotations and pixels  M (beta W - gamma) + C' beta s_d,     beta = sum_v w / D,   gamma = sum_v w I(v) / D,
-    s_d = (A_d / (B_d + W) - C_d) / sum A / (B + W)^2   the frame's pull on W,     C' = sum_d M
+    u(d, k) = sum_v (n_d(v) - e_d(v) I(v)) / (D(v) - e_d(v)),     e_d = sum w M,   n_d = sum w M W_d
+    W_d = W + C' s_d / M,    s_d = (A_d / (B_d + W) - C_d) / sum A / (B + W)^2   the frame's pull on W,    C' = sum_d M
+
+over the pixels of one rotation; what the rotations of a frame give is added. Other frames keep their scale factors and rotations.
 
 From photon noise alone at fixed orientations and scale factors (`photon_variance`, the reference's; two to three times too
 small): var I_k = sum (C' beta)^2 var W, var W = sum_d K J^2, J = P / ((B + W) sum A / (B + W)^2).
@@ -22,9 +23,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from fxs_hpc.emc.compression import Exposure
-from fxs_hpc.emc.expansion import COMPILE, DetectorTable, PeakCubes, RotationTable, fill, illuminated, interpolated
+from fxs_hpc.emc.expansion import COMPILE, PIECE, DetectorTable, PeakCubes, RotationTable, fill, illuminated, interpolated
 from fxs_hpc.emc.likelihood import LEAST
 from fxs_hpc.emc.maximisation import Observations, best, gathered
+
+LARGEST_LEVERAGE = 0.95
+"""Share of a voxel's weight that is one frame's, at most: where it is all, nothing can be learnt about the scatter."""
 
 
 class Influences(NamedTuple):
@@ -36,31 +40,31 @@ class Influences(NamedTuple):
     value: NDArray[np.float64]
 
 
-class Shares(NamedTuple):
-    """1 / D and I / D in cubes: what a pixel's weight at a voxel is worth."""
+class Fields(NamedTuple):
+    """Means and inverse weights of the voxels, in cubes; 0 where nothing was seen."""
 
+    intensity: NDArray[np.float64]
     inverse: NDArray[np.float64]
-    weighted: NDArray[np.float64]
 
 
-def shares(exposure: Exposure, cubes: PeakCubes) -> Shares:
+def fields(exposure: Exposure, cubes: PeakCubes) -> Fields:
     """Of the means and weights over all frames."""
     seen = exposure.seen
     inverse = np.where(seen, 1 / np.where(seen, exposure.weight, 1), 0.0)
-    return Shares(fill(cubes, inverse), fill(cubes, inverse * exposure.intensity))
+    return Fields(fill(cubes, exposure.intensity), fill(cubes, inverse))
 
 
 def influences(
-    observed: Observations, low: int, high: int, fields: Shares, rotations: RotationTable, detector: DetectorTable, cubes: PeakCubes
+    observed: Observations, low: int, high: int, voxels: Fields, rotations: RotationTable, detector: DetectorTable, cubes: PeakCubes
 ) -> tuple[Influences, NDArray[np.float64]]:
     """What each of the pairs low .. high adds to the influence of its frame, and the variance by photon noise, float64[n reflections].
 
     The pairs of one rotation must all lie in that range. Rotations are places in the table `rotations`.
     """
     room = int(rotations.length[observed.rotation[low:high]].sum())
-    found = Influences(np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int32), np.zeros(room))
+    found = Influences(np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room))
     variance = np.zeros(len(cubes.corner))
-    count = _influences(observed, low, high, fields, rotations, detector, cubes, found, variance)
+    count = _influences(observed, low, high, voxels, rotations, detector, cubes, found, variance)
     return Influences(*(values[:count] for values in found)), variance  # type: ignore[arg-type]
 
 
@@ -105,60 +109,81 @@ def scatters(total: Influences, orbit: NDArray[np.int64]) -> NDArray[np.float64]
 
 
 @njit(**COMPILE)
-def _influences(observed, low, pairs, fields, rotations, detector, cubes, found, variance):  # type: ignore[no-untyped-def]
-    room = len(detector.x) + 1
+def _influences(observed, low, pairs, voxels, rotations, detector, cubes, found, variance):  # type: ignore[no-untyped-def]
+    room, most = len(detector.x) + 1, pairs - low
     R, pixel, peak = np.empty(9), np.empty(room, np.int32), np.empty(room, np.int32)
     x, y, z = np.empty(room), np.empty(room), np.empty(room)
-    most = pairs - low
     A, B, C, which = np.empty(most), np.empty(most), np.empty(most), np.empty(most, np.int64)
     volume = cubes.side * cubes.side * cubes.side
+    own = np.zeros((1, 2, volume))
     at = 0
     while low < pairs:
         r, end = observed.rotation[low], low
         while end < pairs and observed.rotation[end] == r:
             end += 1
+        if end - low > len(own):
+            own = np.zeros((end - low, 2, volume))
         count = illuminated(r, rotations, detector, cubes, R, pixel, x, y, z, peak)
-        entry, last = -1, -1
-        for t in range(count):
-            if peak[t] != last:
-                entry, last = entry + 1, peak[t]
-                for j in range(low, end):
-                    place = at + (j - low) * rotations.length[r] + entry
-                    found.frame[place], found.reflection[place], found.rotation[place] = observed.frame[j], last, r
-            s = pixel[t]
-            live, total = gathered(observed, low, end, t, detector.bin[s], detector.polar[s], A, B, C, which)
-            if not live:
-                continue
-            W = best(A, B, live, total)
-            beta = interpolated(fields.inverse, last * volume, cubes.side, x[t], y[t], z[t])
-            gamma = interpolated(fields.weighted, last * volume, cubes.side, x[t], y[t], z[t])
-            mass = total / detector.polar[s]
-            curvature, noise = 0.0, 0.0
-            for i in range(live):
-                rate = B[i] + W
-                if rate > LEAST:
-                    curvature += A[i] / rate**2
-                    noise += A[i] * observed.probability[which[i]] / rate**2
-            for i in range(live):
-                rate = B[i] + W
-                pull = (A[i] / rate - C[i]) / curvature if curvature > 0 and rate > LEAST else 0.0
-                place = at + (which[i] - low) * rotations.length[r] + entry
-                found.value[place] += C[i] / detector.polar[s] * (beta * W - gamma) + mass * beta * pull
-            if curvature > 0:
-                variance[last] += (mass * beta) ** 2 * noise / curvature**2
-        at = _closed(found, at, rotations.length[r], entry + 1, end - low)
+        t = 0
+        while t < count:
+            k = peak[t]
+            while t < count and peak[t] == k:
+                s = pixel[t]
+                live, total = gathered(observed, low, end, t, detector.bin[s], detector.polar[s], A, B, C, which)
+                if live:
+                    W, mass = best(A, B, live, total), total / detector.polar[s]
+                    curvature, noise = _curvature(observed, A, B, which, live, W)
+                    if curvature > 0:
+                        beta = interpolated(voxels.inverse, k * volume, cubes.side, x[t], y[t], z[t])
+                        variance[k] += (mass * beta) ** 2 * noise / curvature**2
+                    for i in range(live):
+                        rate = B[i] + W
+                        pull = (A[i] / rate - C[i]) / curvature if curvature > 0 and rate > LEAST else 0.0
+                        share = C[i] / detector.polar[s]
+                        _add(own[which[i] - low], share, W + mass * pull / share, cubes.side, x[t], y[t], z[t])
+                t += 1
+            for j in range(low, end):
+                found.frame[at], found.reflection[at], found.rotation[at] = observed.frame[j], k, r
+                found.value[at] = _influence(own[j - low], voxels, k * volume)
+                at += 1
         low = end
     return at
 
 
-@njit(forceinline=True)
-def _closed(found, at, stride, used, pairs):  # type: ignore[no-untyped-def]
-    """Push the `used` entries of each of `pairs` runs of `stride` together; returns where the next begin."""
-    for j in range(pairs):
-        for entry in range(used):
-            source, target = at + j * stride + entry, at + j * used + entry
-            found.frame[target], found.reflection[target] = found.frame[source], found.reflection[source]
-            found.rotation[target], found.value[target] = found.rotation[source], found.value[source]
-            if target != source:
-                found.value[source] = 0.0
-    return at + pairs * used
+@njit(**PIECE)
+def _curvature(observed, A, B, which, live, W):  # type: ignore[no-untyped-def]
+    """sum A / (B + W)^2, and the same with each term times P: the variance of the score."""
+    curvature, noise = 0.0, 0.0
+    for i in range(live):
+        rate = B[i] + W
+        if rate > LEAST:
+            curvature += A[i] / rate**2
+            noise += A[i] * observed.probability[which[i]] / rate**2
+    return curvature, noise
+
+
+@njit(**PIECE)
+def _add(own, share, value, side, x, y, z):  # type: ignore[no-untyped-def]
+    """Add a pixel to the sums n and e of one frame in the cube of a reflection."""
+    ix, iy, iz = int(x), int(y), int(z)
+    fx, fy, fz = x - ix, y - iy, z - iz
+    for corner in range(8):
+        dx, dy, dz = corner >> 2, (corner >> 1) & 1, corner & 1
+        weight = (fx if dx else 1 - fx) * (fy if dy else 1 - fy) * (fz if dz else 1 - fz) * share
+        if weight > 0:
+            voxel = ((ix + dx) * side + iy + dy) * side + iz + dz
+            own[0, voxel] += weight * value
+            own[1, voxel] += weight
+
+
+@njit(**PIECE)
+def _influence(own, voxels, base):  # type: ignore[no-untyped-def]
+    """u of the sums n, e f8[2, cube], which are set back to zero."""
+    result = 0.0
+    for i in range(own.shape[1]):
+        if own[1, i] > 0:
+            inverse = voxels.inverse[base + i]
+            leverage = min(own[1, i] * inverse, LARGEST_LEVERAGE)
+            result += (own[0, i] - own[1, i] * voxels.intensity[base + i]) * inverse / (1 - leverage)
+            own[0, i], own[1, i] = 0.0, 0.0
+    return result

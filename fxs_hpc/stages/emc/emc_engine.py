@@ -283,7 +283,7 @@ class Engine:
         self, work: Workload, observed: Observations, edges: NDArray[np.int64], exposure: compression.Exposure
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         task, model = self._task, self._task.model
-        fields = uncertainty.shares(exposure, model.cubes)
+        fields = uncertainty.fields(exposure, model.cubes)
         parts: list[uncertainty.Influences] = []
 
         def photon_variance(low: int, high: int) -> NDArray[np.float64]:
