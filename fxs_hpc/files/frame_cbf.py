@@ -1,7 +1,7 @@
 """CBF frames (Pilatus, mini-CBF), with a compiled decoder for the byte-offset compression of 32-bit integers.
 
-Byte offset: the difference to the pixel before, in one byte; -128 announces two bytes, -32768 in these four. Other compressions and word
-sizes go through fabio, which takes several times as long.
+Byte offset: the difference to the pixel before, in one byte; the most negative number of one, two or four bytes announces two, four or
+eight. Other compressions and word sizes go through fabio, which takes several times as long.
 """
 
 import re
@@ -37,13 +37,16 @@ def decode(data: NDArray[np.uint8], counts: NDArray[np.int32]) -> int:  # pragma
             break
         if at + np.uint64(3) > end:
             return -1
-        step = np.int32(np.int16(_little(data, at + np.uint64(1), 2)))
+        step = np.int64(np.int16(_little(data, at + np.uint64(1), 2)))
         at += np.uint64(3)
-        if step == -32768:
-            if at + np.uint64(4) > end:
+        for width in (4, 8):
+            if step != -(1 << (4 * width - 1)):
+                break
+            if at + np.uint64(width) > end:
                 return -1
-            step = np.int32(_little(data, at, 4))
-            at += np.uint64(4)
+            step = np.int64(_little(data, at, width))
+            step = np.int64(np.int32(step)) if width == 4 else step
+            at += np.uint64(width)
         value = np.int32(value + step)
         counts[pixel] = value
         pixel += np.uint64(1)
@@ -51,11 +54,11 @@ def decode(data: NDArray[np.uint8], counts: NDArray[np.int32]) -> int:  # pragma
 
 
 @numba.njit(forceinline=True, nogil=True, error_model="numpy")
-def _little(data: NDArray[np.uint8], at: np.uint64, count: int) -> np.uint32:  # pragma: no cover
+def _little(data: NDArray[np.uint8], at: np.uint64, count: int) -> np.uint64:  # pragma: no cover
     """Little-endian number of `count` bytes."""
-    value = np.uint32(0)
+    value = np.uint64(0)
     for byte in range(count):
-        value |= np.uint32(np.uint32(data[at + np.uint64(byte)]) << np.uint32(8 * byte))
+        value |= np.uint64(data[at + np.uint64(byte)]) << np.uint64(8 * byte)
     return value
 
 
