@@ -65,9 +65,9 @@ def search_files(context: Context) -> SearchFiles:
 
 
 def start(context: Context, task: Task, engine: Engine) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Intensity of setup-intens, scale factors of the low resolution without the rejected frames."""
+    """Intensity of setup-intens, averaged over the Laue group, and scale factors of the low resolution without the rejected frames."""
     keys = context.config.section(Reconstruction)
     scale = first(context.ranks, lambda: phi.read(context.config.path(keys.start_phi_file), task.frames))
     path = context.config.path(keys.start_intens_file)
     voxels = len(task.model.cubes.place)
-    return first(context.ranks, lambda: intensity.read(path, voxels)), scale
+    return engine.symmetric_mean(first(context.ranks, lambda: intensity.read(path, voxels))), scale

@@ -1,12 +1,8 @@
 """`setup-intens`: the intensity that the high resolution stage starts from."""
 
-import numpy as np
-
 from fxs_hpc.config.emc.orientation import Lattice
 from fxs_hpc.config.emc.reconstruction import Reconstruction
-from fxs_hpc.emc.compression import Exposure
 from fxs_hpc.emc.extended_intensity import extended_intensity
-from fxs_hpc.emc.symmetrisation import symmetrised
 from fxs_hpc.files.emc import intensity
 from fxs_hpc.stages.emc import emc_inputs, inputs
 from fxs_hpc.stages.emc.context import Context
@@ -15,7 +11,7 @@ from fxs_hpc.stages.emc.setup_quat import high_cutoff
 
 
 def run(context: Context) -> None:
-    """Known reflections from the newest low resolution run, new ones at random on their scale, symmetrised."""
+    """Known reflections from the newest low resolution run, new ones at random on their scale (local-update symmetrises)."""
     keys = context.config.section(Reconstruction)
     source = last_flag(newest(context, LOW), "finish_intensity.bin")
     geometry = inputs.geometry(context)
@@ -24,9 +20,7 @@ def run(context: Context) -> None:
     values = intensity.read(source / "finish_intensity.bin", int(low.reflections.first[-1]))
     start = extended_intensity(low.reflections, values, high.reflections, (keys.start_seed,))
     target = context.config.path(keys.start_intens_file)
-    whole = Exposure(start, np.ones(len(start)))
-    everything = np.arange(high.reflections.count)
-    intensity.write(target, symmetrised(everything, whole, False, high.same, high.cubes, high.reflections.first))
+    intensity.write(target, start)
     known = int((low.reflections.numbers(high.reflections.hkl) >= 0).sum())
     context.say(
         f"{target}: {known} reflections of {source}, {high.reflections.count - known} new ones on the scale of the outer known ones"
