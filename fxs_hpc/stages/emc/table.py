@@ -12,9 +12,10 @@ from typing import Literal
 from fxs_hpc.config.emc.background import Background, Frames, Peaks
 from fxs_hpc.config.emc.detector import Detector
 from fxs_hpc.config.emc.local import LocalUpdate
-from fxs_hpc.config.emc.orientation import Lattice, Maps, Rotations
+from fxs_hpc.config.emc.orientation import Crystal, Lattice, Maps, Rotations
 from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.config.emc.reduction import Reduction
+from fxs_hpc.config.emc.rejection import RejectionKeys
 from fxs_hpc.config.emc.simulation import Simulation
 from fxs_hpc.config.fields import Section
 
@@ -186,7 +187,7 @@ _ROWS = (
         "serial",
         "aux",
         "Symmetry operators of the Laue group.",
-        (),
+        (Crystal,),
         "make-sym-op.py",
         reads=("aux/basis-vec.dat",),
         makes=("aux/sym-op.dat",),
@@ -202,6 +203,24 @@ _ROWS = (
         makes=("{prob_dir}",),
         arguments=("{low_res_iterations}", "--resume", "--until-converged"),
         iterating=True,
+    ),
+    Stage(
+        "move-recon-files",
+        "serial",
+        "low-res-emc",
+        "Put a finished low-resolution reconstruction away.",
+        (Reconstruction,),
+        "move-recon-files.py",
+        chained=False,
+    ),
+    Stage(
+        "rej-frames",
+        "serial",
+        "rej-frames",
+        "Leave out frames without a crystal, or with several.",
+        (Detector, Frames, Peaks, Rotations, Lattice, Reduction, Reconstruction, RejectionKeys),
+        "rej-frames.py",
+        chained=False,
     ),
     Stage(
         "evaluate-front-end",
