@@ -54,6 +54,7 @@ EXTRA: Mapping[str, Sequence[Callable[[], click.Parameter]]] = {
     ),
     "make-mask": (lambda: click.Argument(["frame"], required=False, type=click.Path(path_type=Path)),),
     "make-filelists": (lambda: click.Argument(["frames"], required=False, metavar="[PATTERN]"),),
+    "make-quaternion": (_count("num_div", required=False),),
     "low-res-emc": (
         *_ITERATING,
         _flag("intens", "Update the intensity only; the scale factors stay.", "intensity_only"),

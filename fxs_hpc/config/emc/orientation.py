@@ -12,6 +12,14 @@ class Rotations(Section):
     quat_file: FilePath = setting(description="coarse rotation samples; the name holds quaternion<N>, N = num_div of the 600-cell")
 
 
+class Crystal(Section):
+    """Symmetry of the crystal."""
+
+    space_group: str | None = setting(
+        None, "number or symbol of the space group, or point group; without it the highest that the cell allows"
+    )
+
+
 class Lattice(Section):
     """Cutoff and peak size of the coarse stages."""
 
