@@ -24,6 +24,11 @@ class Outcome:
         """Whether it was asked to stop because its time was over."""
         return any(number in TIME_IS_UP for number in self.signals)
 
+    @property
+    def ended_from_outside(self) -> bool:
+        """Whether it was told to end, whatever it was at."""
+        return TERMINATE in self.signals
+
 
 def run(words: Sequence[str], environment: Mapping[str, str], gentle: int = TERMINATE) -> Outcome:
     """Run a command to its end, its output being that of this process.

@@ -8,6 +8,9 @@ from pathlib import Path
 from fxs_hpc.cluster import child
 from fxs_hpc.errors import FxsError
 
+ENDED = 143
+"""Exit status of what SIGTERM has ended."""
+
 
 class JobError(FxsError):
     """The command of a job failed."""
@@ -24,6 +27,9 @@ def main(words: Sequence[str]) -> int:
     _remove_stale_files()
     print(f"cores of this job: {len(os.sched_getaffinity(0))}", flush=True)
     outcome = child.run([sys.executable, "-m", "fxs_hpc", *words], dict(os.environ), gentle=child.TIME_IS_UP[0])
+    if outcome.ended_from_outside:
+        # Cancelled, or put back into the queue: this is no result, and nothing that submitit should keep as one.
+        sys.exit(ENDED)
     if outcome.code:
         raise JobError(f"fxs-hpc {' '.join(words)}: exit status {outcome.code}; its messages are above")
     return outcome.code

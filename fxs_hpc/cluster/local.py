@@ -5,11 +5,11 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fxs_hpc.cluster import child, mpi, slurm
 from fxs_hpc.cluster.request import request
-from fxs_hpc.cluster.sbatch import EARLIEST, LATEST
+from fxs_hpc.cluster.sbatch import EARLIEST
 from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.errors import FxsError, InputFileError
 from fxs_hpc.stages.duration import duration
@@ -20,8 +20,6 @@ from fxs_hpc.stages.table import PIPELINES, parents
 Say = Callable[[str], None]
 MOST_RESTARTS = 100
 """Times that a job without a count of its progress goes back into the queue."""
-EARLY = 60
-"""Seconds by which SLURM may send a signal too early."""
 DEATH_ROW = 120
 """Seconds in which SLURM ends a job that was put back into the queue."""
 
@@ -50,12 +48,15 @@ class Place:
         Which share of an array stage, of how many.
     collect : bool
         Merge the shares of an array stage.
+    early : bool
+        The stage was asked to stop long before the end of its wall time.
     """
 
     requeue: bool = False
     continued: bool = False
     share: tuple[int, int] | None = None
     collect: bool = False
+    early: bool = False
 
 
 def run(rows: Sequence[Row], config: RunConfig, say: Say, place: Place | None = None) -> None:
@@ -113,7 +114,7 @@ def _run_one(row: Row, config: RunConfig, say: Say, place: Place, before: Standi
     if outcome.code == 0 and after.done:
         say(f"  {row.name} took {duration(time.monotonic() - began)}")
     elif outcome.time_was_up or (outcome.code == 0 and row.resumable and after.made is not None):
-        _stop(row, before, after, outcome, say, place)
+        _stop(row, before, after, say, replace(place, early=_early(row, config, began)))
     else:
         raise StageError(failure(row, outcome, config))
 
@@ -136,7 +137,7 @@ def _judge_share(row: Row, outcome: child.Outcome, say: Say, place: Place) -> No
         raise StageError(f"{row.name}: this {'share' if place.share else 'collecting'} failed (exit status {outcome.code})")
 
 
-def _stop(row: Row, before: Standing, after: Standing, outcome: child.Outcome, say: Say, place: Place) -> None:
+def _stop(row: Row, before: Standing, after: Standing, say: Say, place: Place) -> None:
     """The time was up before the stage was done."""
     if not row.resumable:
         raise StageError(f"{row.name} does not fit into its wall time; give it more: `time = ...` under [slurm:{row.name}] in config.ini")
@@ -145,7 +146,7 @@ def _stop(row: Row, before: Standing, after: Standing, outcome: child.Outcome, s
     if place.continued:
         say(f"  {reached}; the next job goes on")
         return
-    if place.requeue and not progress and not _preempted(outcome):
+    if place.requeue and not progress and not place.early:
         raise StageError(f"{reached}; none fits into the wall time; give it more: `time = ...` under [slurm:{row.name}] in config.ini")
     if place.requeue:
         say(f"  {reached}; back into the queue")
@@ -153,10 +154,9 @@ def _stop(row: Row, before: Standing, after: Standing, outcome: child.Outcome, s
     raise UnfinishedError(f"{reached}; the same command, or `fxs-hpc resume`, goes on")
 
 
-def _preempted(outcome: child.Outcome) -> bool:
-    """Whether the signal came long before the end of the wall time."""
-    left = slurm.time_left(os.environ.get("SLURM_JOB_ID", ""))
-    return outcome.time_was_up and left is not None and left > LATEST + EARLY
+def _early(row: Row, config: RunConfig, began: float) -> bool:
+    """Whether the job was asked to stop in the first half of its wall time: nodes are taken away, or SLURM was too early."""
+    return time.monotonic() - began < request(row, config).seconds / 2
 
 
 def _back_into_the_queue(row: Row, say: Say) -> None:

@@ -7,6 +7,12 @@ import yaml
 
 from fxs_hpc.config import ini
 
+QUIET = {
+    "generate_vtk_files": False,
+    "plot_error_metrics": False,
+    "plot_first_used_invariants": False,
+    "plot_reconstructed_deg2_invariants": False,
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "simulate_ccd": {
         "dimensions": 3,
@@ -34,11 +40,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
             }
         },
         "projections": {"reciprocal": {"used_order_ids": list(range(7))}},
-        "multi_process": {"n_parallel_reconstructions": 4},
+        "multi_process": {"n_parallel_reconstructions": 3},
         "IO": {
             "files": {
                 "reconstructions": {
-                    "options": {"generate_vtk_files": False, "plot_error_metrics": False, "plot_first_used_invariants": False}
+                    "options": QUIET
                 }
             }
         },

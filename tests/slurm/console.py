@@ -52,8 +52,8 @@ class Console:
         self.wait_until("the end of all jobs", lambda: not self.queue(), longest)
 
     def queue(self) -> list[str]:
-        """Names of the jobs of this directory that wait or run."""
-        lines = self.slurm("squeue", "-h", "-r", "-o", "%j|%T|%Z").splitlines()
+        """Numbers of the jobs of this directory that wait or run."""
+        lines = self.slurm("squeue", "-h", "-r", "-o", "%i|%T|%Z").splitlines()
         return [line.split("|")[0] for line in lines if line.endswith(f"|{self.home}")]
 
     def logs(self) -> str:
