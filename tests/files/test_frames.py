@@ -40,7 +40,7 @@ def test_cbf_of_unusual_kinds_go_through_fabio(tmp_path):
     assert np.array_equal(open_frames(tmp_path / "a.cbf").read(0), counts)
 
 
-@given(arrays(np.int32, (3, 5), elements=st.sampled_from([0, 1, -1, 127, -128, 129, 32767, -32768, 40_000, -40_000, 2**30, -(2**30)])))
+@given(arrays(np.int32, (3, 5), elements=st.sampled_from([0, 1, -1, 127, -128, 129, 32767, -32768, 40_000, -40_000, 2**29, -(2**29)])))
 def test_byte_offsets_of_every_length(tmp_path_factory, counts):
     path = tmp_path_factory.mktemp("cbf") / "x.cbf"
     fabio.cbfimage.CbfImage(data=counts).write(str(path))

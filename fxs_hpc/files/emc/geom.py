@@ -151,6 +151,8 @@ def _spelt(key: str, value: str) -> str:
         return f"{key} = {value}{''.join(f'+0.0{axis}' for axis in 'xyz' if axis not in value)}"
     if name == "no_index" and value == "0":
         return ""
+    if name == "res" and not float(value) > 0:
+        raise ValueError(f"{key} = {value}: expected pixels per metre, 13333.3 for 75 um")
     return f"{key} = {value}"
 
 
@@ -175,11 +177,9 @@ def _known(unit: str, units: Mapping[str, float], name: str) -> str:
 
 
 def _check(path: Path, name: str, panel: Mapping[str, Any]) -> None:
-    for key, value in (("corner_x", panel["cnx"]), ("corner_y", panel["cny"]), ("res", panel["res"])):
+    for key, value in (("corner_x", panel["cnx"]), ("corner_y", panel["cny"])):
         if not np.isfinite(value):
             raise InputFileError(f"{path}: panel {name} has no {key}; add `{name}/{key} = ...`")
-    if panel["res"] <= 0:
-        raise InputFileError(f"{path}: panel {name}: res = {panel['res']:g}, expected pixels per metre, 13333.3 for 75 um")
     if "%" in panel["data"]:
         raise InputFileError(
             f"{path}: panel {name}: data = {panel['data']}: frames in separate HDF5 groups are not supported; put them in one dataset"
