@@ -58,7 +58,7 @@ def write_frame(path: Path, frame: NDArray[np.int32], found: FrameBackground, se
     """
     rows, columns = frame.shape
     figure = blank(13, 5.2 * float(np.clip(rows / columns, 0.5, 1.4)) + 1.0, left=0.7, right=0.75)
-    left, right = figure.subplots(1, 2, sharex=True, sharey=True, gridspec_kw={"wspace": 0.08})
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True, gridspec_kw={"wspace": 0.2})
     excess = search.excess(frame, found.radial)
     top = max(float(np.nanpercentile(excess, 99.9)), 5.0)
     counts = np.where(frame < 0, np.nan, frame + 1.0)
