@@ -13,7 +13,7 @@ from fxs_hpc.emc.refinement.common import COMMON, Geometry, normal_equations
 from fxs_hpc.emc.refinement.intensities import ALONE, Heights, Together, fit_heights
 from fxs_hpc.emc.refinement.judging import FEW, LARGEST_SHARE, LEAST_GAIN, SHAPE_ERROR, accepted, unexplained_pixels
 from fxs_hpc.emc.refinement.observations import BRIGHT_SIGMAS, Observations, observe
-from fxs_hpc.emc.refinement.optimiser import Found, Stage, refine
+from fxs_hpc.emc.refinement.optimiser import NO_EXTRA, Found, Stage, refine
 from fxs_hpc.emc.refinement.peak_model import LatticeTable, PeakShape
 from fxs_hpc.emc.refinement.pixels import PixelTable
 from fxs_hpc.emc.refinement.spots import LOG_PHI, LOG_VARIANCE, STATE, STRAIN
@@ -197,7 +197,7 @@ def _continued(
     first = np.concatenate([[0], np.cumsum(np.isfinite(current.gain))]).astype(np.int64)
     started = np.isfinite(current.gain)
     starts = Starts(first, current.rotation[started], current.state[started])
-    found = _refined(model, options, chosen.stages[-1:], photons, background, starts)
+    found = refined(model, options, chosen.stages[-1:], photons, background, starts)
     return found._replace(accepted=current.accepted)
 
 
@@ -220,12 +220,19 @@ def _restarted(
         2.5 * options.start_error,
         model.proper,
     )
-    return _refined(model, options, chosen.stages, photons, background, best_starts(scorer, photons, background, candidates, most))
+    return refined(model, options, chosen.stages, photons, background, best_starts(scorer, photons, background, candidates, most))
 
 
-def _refined(
-    model: Model, options: Options, stages: list[Stage], photons: NDArray[np.int16], background: NDArray[np.float64], starts: Starts
+def refined(
+    model: Model,
+    options: Options,
+    stages: list[Stage],
+    photons: NDArray[np.int16],
+    background: NDArray[np.float64],
+    starts: Starts,
+    extra: NDArray[np.float32] = NO_EXTRA,
 ) -> Found:
+    """`optimiser.refine` with a model and options."""
     return refine(
         model.pixels,
         model.lattice,
@@ -239,6 +246,7 @@ def _refined(
         starts.states,
         options.free,
         options.prior,
+        extra,
     )
 
 

@@ -163,6 +163,36 @@ def bright_pixels(
     return Bright(pixels.q[places], counts[places].astype(np.float64), ground[places].astype(np.float64), pixels.polar[places])
 
 
+def bright_patches(
+    pixels: PixelTable,
+    photons: NDArray[np.int16],
+    background: NDArray[np.float64],
+    limit: float,
+    side: int,
+    extra: NDArray[np.float32] = NO_EXTRA[0],
+    sigmas: float = BRIGHT_SIGMAS,
+) -> Bright:
+    """As `bright_pixels` for the sums over patches of `side` x `side` cells: weak blurred peaks stand out of those, not of single pixels."""
+    columns = -(-pixels.columns // side)
+    cell = np.repeat(np.arange(pixels.rows * pixels.columns), np.diff(pixels.first))
+    patch = (cell // pixels.columns // side) * columns + cell % pixels.columns // side
+    excess = np.empty(len(pixels.polar))
+    counts, ground = np.zeros(len(excess), np.float32), np.zeros(len(excess), np.float32)
+    _kernels()[0](pixels, photons, background, extra, limit, sigmas, excess, counts, ground)
+    live = (ground > 0) & (pixels.square <= limit**2)
+    number = patch[live]
+    size = int(patch.max()) + 1
+
+    def total(values: NDArray) -> NDArray[np.float64]:
+        return np.bincount(number, values[live], size)
+
+    photon, level, polar, members = total(counts), total(ground), total(pixels.polar), total(np.ones(len(excess)))
+    above = photon - level - (sigmas**2 - 1) / 6
+    out = (above > 0) & (above**2 > sigmas**2 * level)
+    q = np.stack([total(pixels.q[:, axis])[out] for axis in range(3)], axis=1) / members[out, None]
+    return Bright(q, photon[out], level[out], polar[out])
+
+
 def scores(
     pixels: PixelTable,
     lattice: LatticeTable,

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.emc.refinement.compiled import COMPILE
+from fxs_hpc.emc.refinement.optimiser import NO_EXTRA
 from fxs_hpc.emc.refinement.peak_model import LatticeTable
 from fxs_hpc.emc.refinement.pixels import PixelTable
-from fxs_hpc.emc.refinement.scoring import bright_pixels, scores
+from fxs_hpc.emc.refinement.scoring import BRIGHT_SIGMAS, bright_pixels, scores
 from fxs_hpc.emc.refinement.spots import LOG_PHI, STATE
 
 
@@ -72,7 +73,7 @@ def _greedy() -> Any:
 
 class Scorer(NamedTuple):
     """What scoring needs: the tables, the model, blur (radian), resolution limit (1/Angstrom), least distance of
-    two starts (radian), proper operators float64[s, 3, 3]."""
+    two starts (radian), proper operators float64[s, 3, 3], significance of the bright pixels."""
 
     pixels: PixelTable
     lattice: LatticeTable
@@ -82,6 +83,7 @@ class Scorer(NamedTuple):
     limit: float
     apart: float
     proper: NDArray[np.float64]
+    sigmas: float = BRIGHT_SIGMAS
 
 
 def best_starts(
@@ -90,6 +92,7 @@ def best_starts(
     background: NDArray[np.float64],
     candidates: list[NDArray[np.float64]],
     most: NDArray[np.int64],
+    extra: NDArray[np.float32] = NO_EXTRA,
 ) -> Starts:
     """The best distinct candidates of each frame.
 
@@ -100,11 +103,13 @@ def best_starts(
         May be empty: the frame then has no start.
     most : int64[n]
         Starts of each frame at most.
+    extra : float32[n, pixels]
+        See `optimiser.refine`.
     """
     rotations, states, first = [np.zeros((0, 3, 3))], [np.zeros((0, STATE))], [0]
-    for frame, level, mine, wanted in zip(photons, background, candidates, most, strict=True):
+    for d, (frame, level, mine, wanted) in enumerate(zip(photons, background, candidates, most, strict=True)):
         if len(mine):
-            bright = bright_pixels(scorer.pixels, frame, level, scorer.limit)
+            bright = bright_pixels(scorer.pixels, frame, level, scorer.limit, extra[min(d, len(extra) - 1)], scorer.sigmas)
             values, scales = scores(
                 scorer.pixels, scorer.lattice, scorer.heights, scorer.variances, scorer.blur, scorer.limit, bright, mine
             )

@@ -1,0 +1,232 @@
+"""Indexing ambiguity: a lattice with more symmetry than its intensities lets each frame be indexed in several ways that all fit its spots.
+
+The ways differ by the cosets of the Laue group's rotations in those of the lattice ("twin laws"). Which way is right for a frame can only
+be told against the intensities of the others. Frames are assigned one after the other to where they agree best with those assigned
+before (greedy start, several orders), then again and again against all others, itself left out, until nothing changes; the likelihood is
+that of the photons of whole spots. If frames do not prefer one way clearly the ambiguity is refused and not decided by chance.
+"""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from fxs_hpc.emc.refinement.compiled import COMPILE
+from fxs_hpc.emc.refinement.observations import Observations
+from fxs_hpc.emc.refinement.peak_model import LatticeTable
+from fxs_hpc.emc.symmetry import LaueGroup
+from fxs_hpc.errors import DataError
+
+RESTARTS = 6
+PASSES = 40
+CLEAR = 3.0
+"""Log likelihood by which a frame has to prefer its way to count as decided."""
+LEAST_DECIDED = 0.5
+LEAST_AGREEMENT = 0.9
+
+
+class TwinLaws(NamedTuple):
+    """Cosets of the Laue group in the lattice's symmetry, the identity first.
+
+    Attributes
+    ----------
+    matrices : float64[c, 3, 3]
+        Cartesian: orientation R becomes T R.
+    indices : int64[c, 3, 3]
+        The same on h, k, l.
+    """
+
+    matrices: NDArray[np.float64]
+    indices: NDArray[np.int64]
+
+
+class Spots(NamedTuple):
+    """Photons of whole spots: frame (ascending), reflection int32[n]; a, K, b summed over their pixels float64[n]."""
+
+    frame: NDArray[np.int32]
+    reflection: NDArray[np.int32]
+    slope: NDArray[np.float64]
+    photons: NDArray[np.float64]
+    ground: NDArray[np.float64]
+
+
+class Resolved(NamedTuple):
+    """Way chosen for each frame int64[n], by how much it is preferred float64[n], share of frames that do so clearly, and the agreement
+    of the two best of several independent attempts."""
+
+    choice: NDArray[np.int64]
+    margin: NDArray[np.float64]
+    decided: float
+    agreement: float
+
+
+def twin_laws(laue: LaueGroup, whole: LaueGroup) -> TwinLaws:
+    """One operator of each coset of `laue` in `whole`, the group of the lattice."""
+    mine = {operator.tobytes() for operator in laue.proper_indices}
+    chosen, seen = [], set()
+    order = sorted(range(len(whole.proper_indices)), key=lambda i: whole.proper_indices[i].tobytes() not in mine)
+    for i in order:
+        operator = whole.proper_indices[i]
+        if operator.tobytes() in seen:
+            continue
+        chosen.append(i)
+        seen |= {np.ascontiguousarray(element @ operator).tobytes() for element in laue.proper_indices}
+    # The identity stands for its own coset.
+    matrices, indices = whole.proper[chosen].copy(), whole.proper_indices[chosen].copy()
+    matrices[0], indices[0] = np.eye(3), np.eye(3, dtype=np.int64)
+    return TwinLaws(matrices, indices)
+
+
+def spots_of(seen: Observations, used: NDArray[np.bool_]) -> Spots:
+    """The spots of the `used` frames of a block."""
+    mine = used[seen.frame]
+    return Spots(seen.frame[mine], seen.reflection[mine], *seen.total[mine, :3].T.copy())
+
+
+def images(table: LatticeTable, laws: TwinLaws) -> NDArray[np.int32]:
+    """int32[c, n]: reflection that each reflection becomes under each twin law; -1 outside the table."""
+    centre = np.array(table.lookup.shape) // 2
+    hkl = np.round(table.hkl).astype(np.int64)
+    moved = np.einsum("cij,nj->cni", laws.indices, hkl) + centre
+    inside = np.all((moved >= 0) & (moved < np.array(table.lookup.shape)), axis=-1)
+    found = table.lookup[tuple(np.moveaxis(np.where(inside[..., None], moved, 0), -1, 0))]
+    return np.where(inside, found, -1).astype(np.int32)
+
+
+@cache
+def _kernel() -> Any:
+    @numba.njit(cache=True, **COMPILE)
+    def gains(spots, first, stop, sets, sums, gain):  # type: ignore[no-untyped-def]
+        for c in range(len(gain)):
+            gain[c] = 0.0
+            for s in range(first, stop):
+                u = sets[c, spots.reflection[s]]
+                if u < 0 or sums[0, u] <= 0.0:
+                    continue
+                height = max((sums[1, u] - sums[2, u]) / sums[0, u], 0.0)
+                signal = height * spots.slope[s]
+                gain[c] += spots.photons[s] * np.log1p(signal / spots.ground[s]) - signal
+
+    @numba.njit(cache=True, **COMPILE)
+    def add(spots, first, stop, mine, sign, sums):  # type: ignore[no-untyped-def]
+        for s in range(first, stop):
+            u = mine[spots.reflection[s]]
+            if u >= 0:
+                sums[0, u] += sign * spots.slope[s]
+                sums[1, u] += sign * spots.photons[s]
+                sums[2, u] += sign * spots.ground[s]
+
+    @numba.njit(cache=True, **COMPILE)
+    def assign(spots, edges, order, sets, choice, margin, sums, started):  # type: ignore[no-untyped-def]
+        gain = np.zeros(len(sets))
+        changed = 0
+        for d in order:
+            if started:
+                add(spots, edges[d], edges[d + 1], sets[choice[d]], -1.0, sums)
+            gains(spots, edges[d], edges[d + 1], sets, sums, gain)
+            best = np.argmax(gain)
+            rest = -np.inf
+            for c in range(len(gain)):
+                if c != best:
+                    rest = max(rest, gain[c])
+            margin[d] = gain[best] - rest
+            changed += best != choice[d]
+            choice[d] = best
+            add(spots, edges[d], edges[d + 1], sets[best], 1.0, sums)
+        return changed
+
+    return assign
+
+
+def _attempt(
+    spots: Spots, edges: NDArray[np.int64], sets: NDArray[np.int32], order: NDArray[np.int64], start: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
+    count = len(edges) - 1
+    choice = np.zeros(count, np.int64) if start is None else start.copy()
+    margin = np.zeros(count)
+    size = int(sets.max()) + 1
+    sums = np.zeros((3, size))
+    if start is not None:
+        mine = sets[choice[spots.frame], spots.reflection]
+        for row, values in enumerate((spots.slope, spots.photons, spots.ground)):
+            sums[row] = np.bincount(mine[mine >= 0], values[mine >= 0], size)
+    _kernel()(spots, edges, order, sets, choice, margin, sums, start is not None)
+    for _ in range(PASSES):
+        if not _kernel()(spots, edges, order, sets, choice, margin, sums, True):
+            break
+    excess = sums[1] - sums[2]
+    height = np.divide(excess, sums[0], out=np.zeros(size), where=sums[0] > 0)
+    mine = sets[choice[spots.frame], spots.reflection]
+    signal = np.where(mine >= 0, np.maximum(height[mine], 0.0), 0.0) * spots.slope
+    return choice, margin, float(np.sum(spots.photons * np.log1p(signal / spots.ground) - signal))
+
+
+def resolve(
+    spots: Spots, frames: int, table: LatticeTable, laws: TwinLaws, start: NDArray[np.int64] | None = None, seed: int = 0
+) -> Resolved:
+    """Choose the way of indexing of every frame.
+
+    Parameters
+    ----------
+    spots : Spots
+        Of all frames, frame numbers 0 .. frames - 1 ascending.
+    start : int64[frames], optional
+        Choice to improve; else from nothing, several times.
+    """
+    edges = np.searchsorted(spots.frame, np.arange(frames + 1)).astype(np.int64)
+    moved = images(table, laws)
+    sets = np.where(moved >= 0, table.unique[moved], -1).astype(np.int32)
+    photons = np.bincount(spots.frame, spots.photons - spots.ground, frames)
+    strongest = np.argsort(-photons, kind="stable").astype(np.int64)
+    if start is not None:
+        choice, margin, _ = _attempt(spots, edges, sets, strongest, start)
+        return Resolved(choice, margin, _decided(spots, frames, margin), 1.0)
+    random = np.random.default_rng(seed)
+    orders = [strongest, *(random.permutation(frames) for _ in range(RESTARTS - 1))]
+    attempts = sorted((_attempt(spots, edges, sets, order, None) for order in orders), key=lambda attempt: -attempt[2])
+    choice, margin, _ = attempts[0]
+    return Resolved(choice, margin, _decided(spots, frames, margin), _agreement(choice, attempts[1][0], len(sets)))
+
+
+def _decided(spots: Spots, frames: int, margin: NDArray[np.float64]) -> float:
+    some = np.bincount(spots.frame, minlength=frames) > 0
+    return float(np.mean(margin[some] > CLEAR)) if some.any() else 0.0
+
+
+def _agreement(a: NDArray[np.int64], b: NDArray[np.int64], ways: int) -> float:
+    """Share of frames on which two attempts agree; which way is called the first is arbitrary in each."""
+    together = np.zeros((ways, ways))
+    np.add.at(together, (a, b), 1)
+    return float(together[linear_sum_assignment(-together)].sum() / max(len(a), 1))
+
+
+def require(found: Resolved, laws: TwinLaws) -> None:
+    """Refuse an ambiguity that the frames do not decide.
+
+    Raises
+    ------
+    DataError
+        With what was found and what to do.
+    """
+    if found.decided >= LEAST_DECIDED and found.agreement >= LEAST_AGREEMENT:
+        return
+    ways = len(laws.matrices)
+    raise DataError(
+        f"the lattice has {ways} times the symmetry of the Laue group in sym-op.dat: each frame can be indexed in {ways} ways, and the "
+        f"frames do not tell which is right: {found.decided:.0%} of them prefer one way clearly (needed {LEAST_DECIDED:.0%}), two attempts "
+        f"agree on {found.agreement:.0%} (needed {LEAST_AGREEMENT:.0%}). Either the intensities have the symmetry of the lattice: make "
+        f"sym-op.dat for that group (fxs-hpc emc make-sym-op). Or more, or brighter, frames are needed"
+    )
+
+
+def reindexed_rotations(rotations: NDArray[np.float64], choice: NDArray[np.int64], laws: TwinLaws) -> NDArray[np.float64]:
+    """Orientations float64[n, 3, 3] in the way chosen for each frame."""
+    return np.asarray(laws.matrices[choice] @ rotations)
+
+
+def reindexed(seen: Observations, choice: NDArray[np.int64], table: LatticeTable, laws: TwinLaws) -> Observations:
+    """Observations in the way chosen for each frame of the block; twin laws keep |G|, so that no reflection leaves the table."""
+    return seen._replace(reflection=images(table, laws)[choice[seen.frame], seen.reflection])
