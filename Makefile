@@ -1,7 +1,9 @@
 # make demo      the 3D tutorial at a small size, from nothing to pictures
 # make demo-emc  a simulated crystal through the stages of EMC with two ranks, held against the truth
 # make test      the whole test suite, with its own set-up
+# make slurm-test  the tests on a SLURM that they start themselves (as root)
 # make docs      docs/settings.md from the definitions
+# make jobs      jobs/ from the table of stages
 # make clean     remove what these made
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ BIN := $(VENV)/bin
 TESTERS ?= 2
 export OMPI_MCA_osc ?= ^ucx
 
-.PHONY: demo demo-emc test check docs clean
+.PHONY: demo demo-emc test slurm-test check docs jobs clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/fxs-hpc init demo >/dev/null
@@ -42,8 +44,12 @@ demo-emc: $(VENV)/.installed
 	$(TWO_RANKS) $(BIN)/fxs-hpc emc evaluate-front-end $(DEMO_EMC)
 
 test: $(VENV)/.installed-test
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS)
-	@$(MAKE) --no-print-directory check
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) -m "not slurm"
+	@$(MAKE) --no-print-directory slurm-test check
+
+# In one process: all of them share one SLURM.
+slurm-test: $(VENV)/.installed-test
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist -m slurm -rs
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check
@@ -51,6 +57,9 @@ check: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m fxs_hpc.config.document docs/settings.md
+
+jobs: $(VENV)/.installed
+	$(BIN)/python -m fxs_hpc.cluster.job_files jobs
 
 # One virtual environment; the stamps say for which setup.cfg it was made.
 $(BIN)/python:

@@ -10,6 +10,7 @@ from fxs_hpc.cli.cluster import COMMANDS
 from fxs_hpc.cli.emc import emc
 from fxs_hpc.cli.fxs import fxs
 from fxs_hpc.cli.problems import reported
+from fxs_hpc.cluster import job_files
 from fxs_hpc.stages.working_directory import create
 
 
@@ -35,6 +36,7 @@ def init(directory: Path, debug: bool) -> None:
     """Make DIRECTORY a working directory: config.ini, settings, data folders. Files that exist are kept."""
     with reported(debug):
         made, kept = create(directory)
+        made += job_files.write(directory / "jobs")
         click.echo(f"{directory}: {len(made)} files made" + (f", {len(kept)} kept as they are" if kept else ""))
         for path in kept:
             click.echo(f"  kept {path}")
