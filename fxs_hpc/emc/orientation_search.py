@@ -1,0 +1,168 @@
+"""Orientations that explain the peaks of a frame.
+
+An orientation R explains a peak q if hkl = round(G^-1 R q) is a reflection of the shell (inner <= |G hkl| <= outer, not the origin) and
+|R q - G hkl| <= t. It is a candidate if it explains peaks by at least `least` different reflections.
+
+Not all samples are tried on all peaks: each pair of a peak and a lattice point of matching modulus fixes a tube of orientations
+(`emc.tubes`), and only the samples within tubes of enough peaks are tested.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from fxs_hpc.emc.lattice import VoxelGrid
+from fxs_hpc.emc.reflections import TIE
+from fxs_hpc.emc.sample_tree import SampleTree
+from fxs_hpc.emc.tubes import samples_within, tubes
+
+
+@dataclass(frozen=True)
+class Shell:
+    """All lattice points between two radii, ascending in modulus.
+
+    Attributes
+    ----------
+    position : float64[n, 3]
+        1/Angstrom.
+    modulus : float64[n]
+    """
+
+    position: NDArray[np.float64]
+    modulus: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What counts as an explanation.
+
+    Attributes
+    ----------
+    grid : VoxelGrid
+        Lattice, and distance `grid.tolerance` within which a peak belongs to a lattice point.
+    inner, outer : float
+        Shell that lattice points, and peaks, must lie in; 1/Angstrom.
+    least : int
+        Different reflections that a candidate explains at the least.
+
+    All limits are inclusive, up to the relative rounding error `reflections.TIE`.
+    """
+
+    grid: VoxelGrid
+    inner: float
+    outer: float
+    least: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """Candidates of one frame.
+
+    Attributes
+    ----------
+    rotation : int32[n]
+        Sample numbers, ascending.
+    explained : int32[n]
+        Peaks that each explains.
+    """
+
+    rotation: NDArray[np.int32]
+    explained: NDArray[np.int32]
+
+
+def shell(rule: Rule) -> Shell:
+    """Lattice points that peaks may belong to."""
+    lattice = rule.grid.lattice
+    reach = [ceil(rule.outer * length) for length in lattice.cell[:3]]
+    hkl = np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in reach), indexing="ij"), axis=-1).reshape(-1, 3)
+    position = hkl @ lattice.reciprocal.T
+    modulus = np.linalg.norm(position, axis=1)
+    kept = np.flatnonzero((modulus >= rule.inner * (1 - TIE)) & (modulus <= rule.outer * (1 + TIE)) & (modulus > 0))
+    kept = kept[np.argsort(modulus[kept], kind="stable")]
+    return Shell(np.ascontiguousarray(position[kept]), modulus[kept])
+
+
+def in_shell(rule: Rule, peaks: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether peaks float64[n, 3] (1/Angstrom) lie in the shell of the rule."""
+    modulus = np.linalg.norm(peaks, axis=1)
+    return (modulus >= rule.inner * (1 - TIE)) & (modulus <= rule.outer * (1 + TIE))
+
+
+def search(peaks: NDArray[np.float64], rule: Rule, points: Shell, quaternions: NDArray[np.float64], tree: SampleTree) -> Found:
+    """Candidate orientations of one frame.
+
+    Parameters
+    ----------
+    peaks : float64[n, 3]
+        Reciprocal vectors in the laboratory, 1/Angstrom, in the shell of the rule.
+    points : Shell
+        `shell(rule)`.
+    quaternions : float64[N, >= 4]
+        All samples.
+    tree : SampleTree
+        Of the same samples.
+    """
+    peaks = np.ascontiguousarray(peaks, np.float64)
+    reach = rule.grid.tolerance * (1 + TIE)
+    near = samples_within(*tubes(peaks, points.position, points.modulus, reach), rule.least, tree)
+    return explained_by(np.sort(near), peaks, rule, quaternions)
+
+
+def explained_by(rotation: NDArray[np.int32], peaks: NDArray[np.float64], rule: Rule, quaternions: NDArray[np.float64]) -> Found:
+    """Those of the samples `rotation` (ascending) that are candidates, tested by the definition on every peak."""
+    reciprocal = rule.grid.lattice.reciprocal
+    limits = np.array([rule.inner * (1 - TIE), rule.outer * (1 + TIE)]) ** 2
+    rotation = np.unique(rotation)
+    explained, different = _explained(
+        rotation,
+        peaks,
+        np.linalg.inv(reciprocal),
+        np.ascontiguousarray(reciprocal),
+        rule.grid.tolerance**2 * (1 + TIE),
+        limits,
+        quaternions,
+    )
+    good = different >= rule.least
+    return Found(rotation[good], explained[good])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _explained(rotation, peaks, to_hkl, reciprocal, tolerance, limits, quaternions):  # type: ignore[no-untyped-def]
+    """Peaks that each rotation explains, and the different reflections among them."""
+    explained = np.zeros(rotation.shape[0], np.int32)
+    different = np.zeros(rotation.shape[0], np.int32)
+    seen = np.empty((peaks.shape[0], 3))
+    hkl = np.empty(3)
+    x = np.empty(3)
+    for i in range(rotation.shape[0]):
+        a, b, c, d = quaternions[rotation[i], 0], quaternions[rotation[i], 1], quaternions[rotation[i], 2], quaternions[rotation[i], 3]
+        r00, r01, r02 = 1 - 2 * (c * c + d * d), 2 * (b * c + a * d), 2 * (b * d - a * c)
+        r10, r11, r12 = 2 * (b * c - a * d), 1 - 2 * (b * b + d * d), 2 * (a * b + c * d)
+        r20, r21, r22 = 2 * (a * c + b * d), 2 * (c * d - a * b), 1 - 2 * (b * b + c * c)
+        for p in range(peaks.shape[0]):
+            q0, q1, q2 = peaks[p, 0], peaks[p, 1], peaks[p, 2]
+            x[0] = r00 * q0 + r01 * q1 + r02 * q2
+            x[1] = r10 * q0 + r11 * q1 + r12 * q2
+            x[2] = r20 * q0 + r21 * q1 + r22 * q2
+            for k in range(3):
+                value = to_hkl[k, 0] * x[0] + to_hkl[k, 1] * x[1] + to_hkl[k, 2] * x[2]
+                hkl[k] = np.copysign(np.floor(np.abs(value) + 0.5), value)
+            distance = 0.0
+            square = 0.0
+            for k in range(3):
+                g = reciprocal[k, 0] * hkl[0] + reciprocal[k, 1] * hkl[1] + reciprocal[k, 2] * hkl[2]
+                distance += (x[k] - g) ** 2
+                square += g * g
+            if distance > tolerance or square < limits[0] or square > limits[1] or square == 0:
+                continue
+            known = False
+            for s in range(different[i]):
+                known = known or (seen[s, 0] == hkl[0] and seen[s, 1] == hkl[1] and seen[s, 2] == hkl[2])
+            if not known:
+                seen[different[i]] = hkl
+                different[i] += 1
+            explained[i] += 1
+    return explained, different
