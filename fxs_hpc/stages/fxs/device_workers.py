@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from fxs_hpc.engine.interface import Engine
 from fxs_hpc.engine.opencl.devices import Device
@@ -14,6 +13,11 @@ from fxs_hpc.stages.fxs.phasing_problem import Problem
 from fxs_hpc.stages.fxs.phasing_worker import Report, failed, reconstruct
 
 Numbers = queue.SimpleQueue[int]
+Reports = queue.SimpleQueue[Report | BaseException | None]
+
+
+class _StoppedError(Exception):
+    """Nobody listens to reports any more."""
 
 
 def run_on_device(
@@ -31,14 +35,20 @@ def run_on_device(
     todo: Numbers = queue.SimpleQueue()
     for number in numbers:
         todo.put(number)
-    reports: queue.SimpleQueue[Report | BaseException | None] = queue.SimpleQueue()
+    reports: Reports = queue.SimpleQueue()
+    stopping = threading.Event()
+
+    def report(made: Report) -> None:
+        if stopping.is_set():
+            raise _StoppedError
+        reports.put(made)
 
     def serve(place: int) -> None:
         try:
             engine = OpenClEngine(steps, place, together)
-            with suppress(queue.Empty):
+            with suppress(queue.Empty, _StoppedError):
                 while True:
-                    _one(engine, problem, todo.get_nowait(), folder, mark, reports.put)
+                    _one(engine, problem, todo.get_nowait(), folder, mark, report)
         except BaseException as error:  # raised again by the main thread
             reports.put(error)
         finally:
@@ -48,7 +58,12 @@ def run_on_device(
     threads = [threading.Thread(target=serve, args=(place,), daemon=True, name=f"reconstruction {place}") for place in range(members)]
     for thread in threads:
         thread.start()
-    return _heard(reports, members, show)
+    try:
+        return _heard(reports, members, show)
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()
 
 
 def _one(
@@ -60,7 +75,7 @@ def _one(
         report(failed(number, str(error)))
 
 
-def _heard(reports: Any, running: int, show: Callable[[Report], None]) -> dict[int, Report]:
+def _heard(reports: Reports, running: int, show: Callable[[Report], None]) -> dict[int, Report]:
     failures: dict[int, Report] = {}
     while running:
         report = reports.get()

@@ -44,6 +44,7 @@ BASE: dict[str, Any] = {
         }
     },
     "multi_process": {"n_parallel_reconstructions": 2},
+    "GPU": {"use": False},
     "IO": {"files": {"reconstructions": {"options": QUIET}}},
 }
 STEPS = 2 * 10 + 4
