@@ -9,7 +9,6 @@ In place of a list the file itself (`run.cxi`) will do.
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.frames import FrameSource, open_frames, split
+from fxs_hpc.files.frames import EVENT, FrameSource, open_frames, split
 
 RAW = (".raw", ".bin")
 RAW_TYPE = np.dtype("<f4")
@@ -108,10 +107,14 @@ def open_patterns(path: Path, shape: tuple[int, int], limit: int, dataset: str |
     for line in lines:
         if len(names) >= limit:
             break
-        where = os.path.normpath(path.resolve().parent / line) if line != str(path) else line
-        if not Path(split(where)[0]).is_file():
-            raise InputFileError(f"{path}: names {line}, and there is no file {split(where)[0]}; correct the list")
-        names.extend([where] if Path(where).suffix.lower() in RAW else _frames_of(where, dataset))
+        name, number = split(line)
+        where = name if line == str(path) else os.path.normpath(path.resolve().parent / name)
+        if not Path(where).is_file():
+            raise InputFileError(f"{path}: names {line}, and there is no file {where}; correct the list")
+        if Path(where).suffix.lower() in RAW:
+            names.append(where)
+        else:
+            names.extend(open_frames([where], dataset=dataset).names if number is None else [f"{where}{EVENT}{number}"])
     if not names:
         raise InputFileError(f"{path}: names no pattern; write one path a line")
     return Patterns(tuple(names[:limit]), shape, dataset, adu_per_photon)
@@ -125,10 +128,6 @@ def _lines(path: Path) -> list[str]:
     except UnicodeDecodeError:
         raise InputFileError(f"{path}: is no list of patterns (a text file with one path a line)") from None
     return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
-
-
-def _frames_of(name: str, dataset: str | None) -> Sequence[str]:
-    return [name] if split(name)[1] is not None else open_frames([name], dataset=dataset).names
 
 
 def read_image(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -127,6 +127,6 @@ def _closed(model: shapes.Model) -> tuple[Sequence[NDArray[np.float64]], NDArray
     """Nodes and values of a spherical grid with the seam in phi and both poles."""
     phi = np.append(model.phi, model.phi[0] + 2 * np.pi)
     values = np.concatenate([model.density, model.density[..., :1]], axis=2).astype(np.float64)
-    poles = [np.repeat(values[:, row : row + 1].mean(axis=2, keepdims=True), len(phi), axis=2) for row in (0, -1)]
+    poles = [np.repeat(values[:, [row]].mean(axis=2, keepdims=True), len(phi), axis=2) for row in (0, -1)]
     values = np.concatenate([poles[0], values, poles[1]], axis=1)
     return (model.r, np.concatenate([[0.0], model.theta, [np.pi]]), phi), values

@@ -29,7 +29,7 @@ SIMULATE: dict[str, Any] = {
     "photons_per_particle": 2e4,
     "image_dimensions": list(SHAPE),
     "pixel_size": 800.0,
-    "sample_distance": 900.0,
+    "sample_distance": 300.0,
     "detector_origin": [19.6, 20.9],
     "shapes": {
         "types": ["sphere", "cube", "tetrahedron"],
