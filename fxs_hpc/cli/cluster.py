@@ -125,6 +125,8 @@ def _show(overview: status_module.Overview) -> None:
     click.echo(click.style(f"{overview.pipeline}", bold=True))
     for text in (click.style(head, dim=True), *lines):
         click.echo(f"  {text}")
+    if overview.note:
+        click.echo(f"  states of jobs are unknown: {overview.note}")
     if overview.broken:
         click.echo("  not all is done and nothing runs: `fxs-hpc logs STAGE` says why, `fxs-hpc resume` goes on")
 

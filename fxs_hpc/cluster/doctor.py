@@ -99,7 +99,7 @@ def _opencl() -> Iterator[Finding]:
         yield Finding("OpenCL", None, "this version computes on the CPU")
         return
     try:
-        lines = [str(device) for device in importlib.import_module(name).listing()]
+        lines = importlib.import_module(name).listing()
     except (FxsError, ImportError) as error:
         yield Finding("OpenCL", None, f"{error}; phasing runs on the CPU", remedy)
         return

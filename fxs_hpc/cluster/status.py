@@ -22,11 +22,14 @@ ENDED_BADLY = {
     "DEADLINE": "out of time",
     slurm.GONE: "lost: SLURM has forgotten its jobs",
 }
+UNKNOWN = "UNKNOWN"
 WHY = {
     "Resources": "for free nodes",
     "Priority": "for others before it",
     "Dependency": "for the stages before it",
     "BeginTime": "to be started again",
+    "PartitionConfig": "for ever: it asks for more than its partition has",
+    "ReqNodeNotAvail": "for nodes that are down or drained",
     "JobHeldUser": "held: scontrol release starts it",
     "JobHeldAdmin": "held by the administrator",
 }
@@ -55,24 +58,31 @@ class Line:
 class Overview:
     """A pipeline at a moment.
 
-    `live`: whether jobs run or will run; `broken`: whether something needs `fxs-hpc resume`.
+    `live`: whether jobs run or will run; `broken`: whether something needs `fxs-hpc resume`; `note`: why SLURM could not be asked.
     """
 
     pipeline: str
     lines: tuple[Line, ...]
     live: bool
     broken: bool
+    note: str = ""
 
 
 def overview(pipeline: str, config: RunConfig) -> Overview:
     """The table of one pipeline: the stages that were submitted, or all of them."""
-    chain, states = state.refreshed(config.home, pipeline)
+    note = ""
+    try:
+        chain, states = state.refreshed(config.home, pipeline)
+    except slurm.SlurmError as error:
+        note, chain = str(error).splitlines()[0], state.read(config.home, pipeline) or Chain(pipeline)
+        states = {job.number: [slurm.Job(job.number, job.last or UNKNOWN)] for job in chain.jobs}
     rows = chain_of(pipeline, config, chain.first, chain.last)
     lines = tuple(line(row, _standing(row, config), chain, states, config.home) for row in rows)
     everything = [entry for entries in states.values() for entry in entries]
     live = any(entry.live for entry in everything)
     unfinished = bool(chain.jobs) and any(shown.state != "done" for shown in lines)
-    return Overview(pipeline, lines, live, any(entry.orphan for entry in everything) or (unfinished and not live))
+    broken = not note and (any(entry.orphan for entry in everything) or (unfinished and not live))
+    return Overview(pipeline, lines, live, broken, note)
 
 
 def _standing(row: Row, config: RunConfig) -> Standing:
@@ -110,6 +120,8 @@ def in_words(standing: Standing, jobs: Sequence[Submitted], states: Mapping[str,
         return "done"
     if not jobs:
         return standing.words or "to do"
+    if any(entry.state == UNKNOWN for entry in entries):
+        return "submitted"
     ends = [ENDED_BADLY.get(entry.state, "") for entry in entries]
     bad = next((end for end in ends if end), "")
     count = f" ({sum(map(bool, ends))} of {len(ends)} tasks)" if len(entries) > len(jobs) and bad else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.config.emc.halves import half_of
 from fxs_hpc.config.emc.keys import EmcConfig
 from fxs_hpc.config.emc.orientation import Lattice as LatticeKeys
 from fxs_hpc.config.emc.orientation import Maps, Rotations
@@ -24,7 +25,10 @@ from fxs_hpc.stages.emc.emc_inputs import SearchFiles
 from fxs_hpc.stages.emc.emc_plan import emc_plan
 from fxs_hpc.stages.emc.emc_run import RunFiles, reconstruct
 from fxs_hpc.stages.emc.emc_standing import run_standing
+from fxs_hpc.stages.emc.flag_folder import flag_folders
 from fxs_hpc.stages.emc.flags import LOW_RES, LOW_RES_FIXED_PHI
+from fxs_hpc.stages.emc.move_recon_files import KIND
+from fxs_hpc.stages.emc.reconstruction_archive import archive_name, archives
 from fxs_hpc.stages.row import Standing
 
 FOLDER = "low-res-emc"
@@ -71,9 +75,13 @@ def run(
 
 
 def standing(keys: EmcConfig) -> Standing:
-    """How far the iterations in prob_dir have come."""
+    """How far the iterations in prob_dir have come, or those that were put away last."""
     section = keys.section(Reconstruction)
-    return run_standing(keys.path(section.prob_dir), LOW_RES, section.low_res_iterations, section.convergence_angle)
+    results = keys.path(section.prob_dir)
+    put_away = archives(results, archive_name(KIND, half_of(keys.run.path.name) if keys.run.path else None))
+    if put_away and not flag_folders(results):
+        results = put_away[max(put_away)]
+    return run_standing(results, LOW_RES, section.low_res_iterations, section.convergence_angle)
 
 
 def plan(context: Context) -> Plan:

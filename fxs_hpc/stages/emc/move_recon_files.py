@@ -3,10 +3,13 @@
 from pathlib import Path
 
 from fxs_hpc.config.emc.halves import half_of
+from fxs_hpc.config.emc.keys import EmcConfig
 from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.files.lock import locked
 from fxs_hpc.stages.emc.context import Context, Plan
-from fxs_hpc.stages.emc.reconstruction_archive import archive_name, put_away
+from fxs_hpc.stages.emc.flag_folder import flag_folders
+from fxs_hpc.stages.emc.reconstruction_archive import archive_name, archives, put_away
+from fxs_hpc.stages.row import Standing
 
 KIND = "low-res-recon"
 LOGS = ("EMC.log", "run.log")
@@ -28,6 +31,14 @@ def move(context: Context, kind: str, logs: Path) -> Path:
         made = put_away(results, archive_name(kind, half_of(config.name) if config else None), [*starts, *(logs / name for name in LOGS)])
     context.say(f"{made}: {len(list(made.glob('iter_flag-*')))} flags, start files and logs")
     return made
+
+
+def standing(keys: EmcConfig) -> Standing:
+    """Done where a reconstruction was put away and no new one lies beside it."""
+    results = keys.path(keys.section(Reconstruction).prob_dir)
+    found = archives(results, archive_name(KIND, half_of(keys.run.path.name) if keys.run.path else None))
+    done = bool(found) and not flag_folders(results)
+    return Standing(done, found[max(found)].name if done else "")
 
 
 def plan(context: Context) -> Plan:

@@ -70,7 +70,7 @@ class EmcRow:
 
     def standing(self, config: RunConfig) -> Standing:
         """Done when its outputs are there, are no older than its inputs, and were made with the keys as they are now."""
-        if self.stage.iterating:
+        if self.stage.iterating or self.stage.judges:
             standing: Standing = self.stage.module.standing(EmcConfig(config))
             return standing
         outputs, inputs = self.outputs(config), self.inputs(config)

@@ -43,7 +43,9 @@ class Stage:
     arguments : tuple of str
         What a chain of stages puts behind the config file; `{key}` as above.
     iterating : bool
-        Whether it goes on after its last complete iteration; its module then has `standing(config)`.
+        Whether it goes on after its last complete iteration.
+    judges : bool
+        Whether its module says by `standing(keys)` how far it has come; that of an iterating stage always does.
     chained : bool
         Whether it belongs to the chain from raw frames to intensities.
     """
@@ -58,6 +60,7 @@ class Stage:
     makes: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     iterating: bool = False
+    judges: bool = False
     chained: bool = True
 
     @property
@@ -211,7 +214,9 @@ _ROWS = (
         "Put a finished low-resolution reconstruction away.",
         (Reconstruction,),
         "move-recon-files.py",
-        chained=False,
+        reads=("{prob_dir}",),
+        makes=("{prob_dir}/low-res-recon-0",),
+        judges=True,
     ),
     Stage(
         "rej-frames",
@@ -220,7 +225,8 @@ _ROWS = (
         "Leave out frames without a crystal, or with several.",
         (Detector, Frames, Peaks, Rotations, Lattice, Reduction, Reconstruction, RejectionKeys),
         "rej-frames.py",
-        chained=False,
+        reads=("{prob_dir}/low-res-recon-0", "aux/reduced-peakfiles.dat", "{quat_file}", "aux/sym-op.dat"),
+        makes=("rej-frames/out-phi.dat", "{start_phi_file}"),
     ),
     Stage(
         "evaluate-front-end",
@@ -246,6 +252,15 @@ _ROWS = (
         "Intensity that the high resolution starts from.",
         (Detector, Lattice, Reconstruction, LocalUpdate),
         "setup-intens.py",
+        chained=False,
+    ),
+    Stage(
+        "setup-Ematrix",
+        "mpi",
+        "setup-local",
+        "Which pixels see which reflections in the fine rotations.",
+        (Detector, Lattice, Rotations, Reconstruction, LocalUpdate),
+        "setup-Ematrix.py",
         chained=False,
     ),
     Stage(
