@@ -123,7 +123,8 @@ def test_names_and_files_of_the_table_are_unique(tmp_path):
     assert len(set(names)) == len(names)
     config = tiny.make_home(tmp_path)
     rows = chain_of("fxs", config)
-    assert [[parent.name for parent in parents(row, rows, config)] for row in rows] == [[], ["simulate_ccd"], ["extract"], ["reconstruct"]]
+    made_by = {row.name: [parent.name for parent in parents(row, rows, config)] for row in rows}
+    assert made_by == {"simulate_ccd": [], "extract": ["simulate_ccd"], "reconstruct": ["extract"], "average": ["reconstruct"]}
 
 
 def test_commands_without_settings_are_not_in_the_chain(tmp_path):

@@ -18,6 +18,8 @@ from fxs_hpc.stages.row import Launch, Resources, Standing
 
 FOLDERS = {
     "simulate_ccd": "data/fxs/ccd",
+    "simulate_patterns": "data/fxs/input_files",
+    "correlate": "data/fxs/ccd",
     "extract": "data/fxs/invariants",
     "reconstruct": "data/fxs/reconstructions",
     "average": "data/fxs/averages",
@@ -38,9 +40,9 @@ class FxsRow:
     name : str
         As typed.
     reads : str
-        The command whose result it reads; empty for the first.
-    launch : {'serial', 'array'}
-        Whether its work falls into independent pieces.
+        The command whose result it reads, or another that makes the same; empty for the first.
+    launch : {'serial', 'mpi', 'array'}
+        Whether it gains from ranks, or its work falls into independent pieces.
     """
 
     name: str
@@ -124,6 +126,8 @@ def _shares() -> Any:
 
 ROWS = (
     FxsRow("simulate_ccd", resources=Resources("1:00:00", 8)),
+    FxsRow("simulate_patterns", resources=Resources("1:00:00", 8)),
+    FxsRow("correlate", "simulate_patterns", "mpi", Resources("4:00:00", 1)),
     FxsRow("extract", "simulate_ccd", resources=Resources("1:00:00", 8)),
     FxsRow("reconstruct", "extract", "array", Resources("4:00:00", 1)),
     FxsRow("average", "reconstruct", resources=Resources("1:00:00", 8)),
