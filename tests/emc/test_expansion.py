@@ -1,0 +1,34 @@
+"""Tomograms against the definition."""
+
+import numpy as np
+import pytest
+
+from fxs_hpc.emc.expansion import fill, tomogram
+from tests.emc import small_emc
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return small_emc.make(frames=6)
+
+
+def test_tomogram_is_trilinear_over_the_voxels_of_the_reflection(problem):
+    work, values = problem.work(), fill(problem.model.cubes, problem.intensity)
+    for place in range(0, len(work.number), 9):
+        pixel, W = tomogram(place, work.rotations, problem.table, problem.model.cubes, values)
+        expected = small_emc.tomogram(problem, work.number[place], problem.intensity)[problem.order]
+        assert np.array_equal(pixel[np.argsort(pixel)], np.flatnonzero(~np.isnan(expected)))
+        np.testing.assert_allclose(W, expected[pixel], atol=1e-12 * problem.intensity.max())
+
+
+def test_equivalent_rotations_see_the_same(problem):
+    work, values = problem.work(), fill(problem.model.cubes, problem.intensity)
+    plan = work.evaluations
+    shared = 0
+    for candidate, rotation in enumerate(plan.rotation[: plan.first[1]]):
+        wanted = plan.wanted[plan.serves[candidate]]
+        seen = [dict(zip(*tomogram(r, work.rotations, problem.table, problem.model.cubes, values))) for r in (rotation, wanted)]
+        assert seen[0].keys() == seen[1].keys()
+        assert all(abs(seen[0][pixel] - seen[1][pixel]) < 1e-10 for pixel in seen[0])
+        shared += rotation != wanted
+    assert shared >= 3
