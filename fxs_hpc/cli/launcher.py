@@ -6,7 +6,7 @@ from pathlib import Path
 from fxs_hpc.cli.main import main
 from fxs_hpc.config.ini import FILE_NAME
 
-RESPELLED = {"-intens": "--intens", "-low": "--low"}
+RESPELLED = {"-intens": ["--intens"], "-low": []}
 """Options of the reference program -> ours."""
 
 
@@ -26,5 +26,5 @@ def arguments(given: list[str], default: Path) -> list[str]:
         The config.ini that is meant where none is given.
     """
     config = [text for text in given if text.endswith(".ini")]
-    rest = [RESPELLED.get(text, text) for text in given if not text.endswith(".ini")]
+    rest = [word for text in given if not text.endswith(".ini") for word in RESPELLED.get(text, [text])]
     return [*(config or [str(default)]), *rest]

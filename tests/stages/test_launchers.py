@@ -53,7 +53,7 @@ def test_a_python_without_the_package_hands_over(home, tmp_path):
     [
         (["../config.ini", "20"], ["../config.ini", "20"]),
         (["-intens", "../config.ini", "20"], ["../config.ini", "--intens", "20"]),
-        (["-low", "../config-A.ini"], ["../config-A.ini", "--low"]),
+        (["-low", "../config-A.ini"], ["../config-A.ini"]),
         (["70"], ["/w/config.ini", "70"]),
         ([], ["/w/config.ini"]),
     ],

@@ -1,0 +1,13 @@
+"""`setup-Ematrix`: which pixels see which reflections in each fine rotation of the local stage."""
+
+from fxs_hpc.config.emc.local import LocalUpdate
+from fxs_hpc.stages.emc.context import Context
+from fxs_hpc.stages.emc.peak_map_files import MapFiles, make_maps
+from fxs_hpc.stages.emc.setup_quat import high_cutoff, local_files
+
+
+def run(context: Context) -> None:
+    """Make the maps of all fine rotations at high_res_cutoff."""
+    keys = context.config.section(LocalUpdate)
+    maps = context.config.path(keys.local_r2peak_file), context.config.path(keys.local_peak2r_file)
+    make_maps(context, MapFiles(local_files(context).samples, high_cutoff(context), *maps), None)
