@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 TESTERS ?= 2
 export OMPI_MCA_osc ?= ^ucx
 
-.PHONY: demo demo-emc test slurm-test check docs jobs clean
+.PHONY: demo demo-emc test opencl-driver slurm-test check docs jobs clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/fxs-hpc init demo >/dev/null
@@ -43,9 +43,15 @@ demo-emc: $(VENV)/.installed
 	$(BIN)/fxs-hpc emc make-sym-op $(DEMO_EMC)
 	$(TWO_RANKS) $(BIN)/fxs-hpc emc evaluate-front-end $(DEMO_EMC)
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test opencl-driver
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) -m "not slurm"
 	@$(MAKE) --no-print-directory slurm-test check
+
+# A driver for the CPU where no OpenCL device is found, if we may; the tests that need a device are skipped without one.
+opencl-driver: $(VENV)/.installed-test
+	@$(BIN)/python -c 'import sys; from fxs_hpc.engine.opencl import devices; sys.exit(not devices.devices()[0])' || \
+	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && { apt-get update && apt-get install -y --no-install-recommends pocl-opencl-icd; } >/dev/null 2>&1; } || \
+	echo "no OpenCL device and no way to install pocl-opencl-icd: the tests marked opencl are skipped"
 
 # In one process: all of them share one SLURM.
 slurm-test: $(VENV)/.installed-test
