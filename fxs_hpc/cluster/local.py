@@ -91,11 +91,10 @@ def refuse_missing_inputs(row: Row, config: RunConfig) -> None:
     InputFileError
         One does not; names the stage that makes it.
     """
-    for path in row.inputs(config):
-        if not path.exists():
-            makers = [other.name for other in parents(row, PIPELINES[row.pipeline], config) if path in other.outputs(config)]
-            remedy = f"it is made by {' or '.join(makers)}: start there (--from {makers[0]})" if makers else "put it there"
-            raise InputFileError(f"{row.name}: {path} is missing; {remedy}")
+    for path in row.missing(config):
+        makers = [other.name for other in parents(row, PIPELINES[row.pipeline], config) if path in other.outputs(config)]
+        remedy = f"it is made by {' or '.join(makers)}: start there (--from {makers[0]})" if makers else "put it there"
+        raise InputFileError(f"{row.name}: {path} is missing; {remedy}")
 
 
 def _run_one(row: Row, config: RunConfig, say: Say, place: Place, before: Standing) -> None:
@@ -130,19 +129,24 @@ def failure(row: Row, outcome: child.Outcome, config: RunConfig) -> str:
 
 def _judge_share(row: Row, outcome: child.Outcome, say: Say, place: Place) -> None:
     if outcome.time_was_up:
-        if place.requeue and int(os.environ.get("SLURM_RESTART_COUNT", "0")) < MOST_RESTARTS:
+        if place.requeue and _restarts() < MOST_RESTARTS:
             _back_into_the_queue(row, say)
         raise UnfinishedError(f"{row.name}: time was up; `fxs-hpc resume` goes on")
     if outcome.code:
         raise StageError(f"{row.name}: this {'share' if place.share else 'collecting'} failed (exit status {outcome.code})")
 
 
+def _restarts() -> int:
+    """Times that this job was in the queue before."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+
+
 def _stop(row: Row, before: Standing, after: Standing, say: Say, place: Place) -> None:
     """The time was up before the stage was done."""
     if not row.resumable:
         raise StageError(f"{row.name} does not fit into its wall time; give it more: `time = ...` under [slurm:{row.name}] in config.ini")
-    reached = f"{row.name}: {after.made} of {after.wanted} are done"
-    progress = (after.made or 0) > (before.made or 0)
+    reached = f"{row.name}: {after.made} of {after.wanted} are done" if after.made is not None else f"{row.name}: not done yet"
+    progress = after.made > (before.made or 0) if after.made is not None else _restarts() < MOST_RESTARTS
     if place.continued:
         say(f"  {reached}; the next job goes on")
         return

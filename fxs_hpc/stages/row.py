@@ -85,6 +85,10 @@ class Row(Protocol):
         """Files and folders that it reads."""
         ...
 
+    def missing(self, config: RunConfig) -> tuple[Path, ...]:
+        """Inputs without which it cannot begin."""
+        ...
+
     def outputs(self, config: RunConfig) -> tuple[Path, ...]:
         """Files and folders that it makes."""
         ...

@@ -27,6 +27,9 @@ class Row:
     def inputs(self, config):
         return tuple(config.home / name for name in self.reads)
 
+    def missing(self, config):
+        return tuple(path for path in self.inputs(config) if not path.exists())
+
     def outputs(self, config):
         return tuple(config.home / name for name in self.makes)
 

@@ -54,6 +54,10 @@ class EmcRow:
         """Files and folders that it reads."""
         return _paths(self.stage.reads, config)
 
+    def missing(self, config: RunConfig) -> tuple[Path, ...]:
+        """Inputs that are not there."""
+        return tuple(path for path in self.inputs(config) if not path.exists())
+
     def outputs(self, config: RunConfig) -> tuple[Path, ...]:
         """Files and folders that it makes."""
         return _paths(self.stage.makes, config)

@@ -18,7 +18,7 @@ from fxs_hpc.stages.row import Launch, Resources, Standing
 
 FOLDERS = {
     "simulate_ccd": "data/fxs/ccd",
-    "simulate_patterns": "data/fxs/input_files",
+    "simulate_patterns": "data/fxs/patterns",
     "correlate": "data/fxs/ccd",
     "extract": "data/fxs/invariants",
     "reconstruct": "data/fxs/reconstructions",
@@ -43,12 +43,15 @@ class FxsRow:
         The command whose result it reads, or another that makes the same; empty for the first.
     launch : {'serial', 'mpi', 'array'}
         Whether it gains from ranks, or its work falls into independent pieces.
+    resumable : bool
+        Whether it goes on from where it was killed.
     """
 
     name: str
     reads: str = ""
     launch: Launch = "serial"
     resources: Resources = field(default_factory=Resources)
+    resumable: bool = False
     pipeline: Literal["fxs"] = "fxs"
 
     @property
@@ -56,14 +59,13 @@ class FxsRow:
         """One line."""
         return COMMANDS[self.name].summary
 
-    @property
-    def resumable(self) -> bool:
-        """Reconstructions go on from their checkpoints."""
-        return self.launch == "array"
-
     def inputs(self, config: RunConfig) -> tuple[Path, ...]:
         """Folder of the results of the command before it."""
         return (config.home / FOLDERS[self.reads],) if self.reads else ()
+
+    def missing(self, config: RunConfig) -> tuple[Path, ...]:
+        """Nothing: which files are meant stands in the settings, and the command itself names them."""
+        return ()
 
     def outputs(self, config: RunConfig) -> tuple[Path, ...]:
         """Folder of its results."""
@@ -126,9 +128,9 @@ def _shares() -> Any:
 
 ROWS = (
     FxsRow("simulate_ccd", resources=Resources("1:00:00", 8)),
-    FxsRow("simulate_patterns", resources=Resources("1:00:00", 8)),
-    FxsRow("correlate", "simulate_patterns", "mpi", Resources("4:00:00", 1)),
+    FxsRow("simulate_patterns", "", "mpi", Resources("2:00:00", 1), resumable=True),
+    FxsRow("correlate", "simulate_patterns", "mpi", Resources("4:00:00", 1), resumable=True),
     FxsRow("extract", "simulate_ccd", resources=Resources("1:00:00", 8)),
-    FxsRow("reconstruct", "extract", "array", Resources("4:00:00", 1)),
+    FxsRow("reconstruct", "extract", "array", Resources("4:00:00", 1), resumable=True),
     FxsRow("average", "reconstruct", resources=Resources("1:00:00", 8)),
 )
