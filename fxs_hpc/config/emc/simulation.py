@@ -34,9 +34,6 @@ class Simulation(Section):
     sim_cell: Annotated[Cell | None, Auto] = setting(
         None, "cell a,b,c,alpha,beta,gamma, written to aux/basis-vec.dat where there is none; auto = that of the file", "Angstrom, degrees"
     )
-    space_group: Annotated[str | None, Auto] = setting(
-        None, "space group or point group: number (96), symbol (P43212) or point group (422); auto = the highest symmetry of the cell"
-    )
     sim_intensities: Annotated[FilePath | None, Auto] = setting(
         None, "|F|^2 from an .mtz file, a CrystFEL .hkl file or lines `h k l I`; auto = random, by Wilson's statistics"
     )

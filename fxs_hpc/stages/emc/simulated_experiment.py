@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.config.emc.detector import Detector
+from fxs_hpc.config.emc.orientation import Crystal
 from fxs_hpc.config.emc.orientation import Lattice as LatticeKeys
 from fxs_hpc.config.emc.simulation import Simulation
 from fxs_hpc.emc.detector import Geometry
@@ -76,7 +77,7 @@ def _written(path: Path, made: Lattice) -> Lattice:
 
 def laue_group(context: Context, crystal: Lattice) -> LaueGroup:
     """Of the key space_group, else the highest symmetry of the cell."""
-    name = context.config.section(Simulation).space_group
+    name = context.config.section(Crystal).space_group
     return of_space_group(name, crystal) if name else of_lattice(crystal)
 
 
@@ -88,7 +89,7 @@ def intensities(context: Context, crystal: Lattice, scene: Raster) -> ModelInten
     if keys.sim_intensities:
         hkl, values = first(context.ranks, lambda: structure_factors.read(context.config.path(keys.sim_intensities or "")))
         return given_intensities(crystal, operators, q_max, keys.sim_peak_photons, hkl, values)
-    absent = _absent(keys.space_group, reflections(crystal, q_max))
+    absent = _absent(context.config.section(Crystal).space_group, reflections(crystal, q_max))
     return random_intensities(crystal, operators, q_max, keys.sim_peak_photons, keys.sim_wilson_b, keys.sim_seed, absent)
 
 
