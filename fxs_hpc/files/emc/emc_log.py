@@ -14,10 +14,10 @@ class RunHead(NamedTuple):
     coarse: int | None = None
 
 
-def begin(path: Path, head: RunHead) -> None:
-    """Start the file, or a further run in it."""
+def begin(path: Path, head: RunHead, fresh: bool) -> None:
+    """Start the file, or (not `fresh`) a continued run in it."""
     coarse = f"num_coarse_rot = {head.coarse}    " if head.coarse is not None else ""
-    with path.open("a") as stream:
+    with path.open("w" if fresh else "a") as stream:
         stream.write(f"nproc = {head.ranks}    {coarse}num_rot = {head.rotations}    num_data = {head.frames}    num_pix = {head.pixels}\n")
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from fxs_hpc.stages.emc.emc_loop import FlagResult, Goal, Loop, LoopState, packe
 from fxs_hpc.stages.emc.flag_folder import flag_folders, last_state, write_flag
 from fxs_hpc.stages.emc.flags import PHI, Numbering
 from fxs_hpc.stages.emc.run_keys import data_files, refuse_other, run_keys
+from fxs_hpc.stages.emc.run_log import RunLog
 from fxs_hpc.stages.emc.stopping import Stopping
 from fxs_hpc.stages.emc.stopwatch import Stopwatch
 
@@ -76,20 +77,20 @@ def reconstruct(
         found = first(ranks, lambda: _state_to_continue(files.results, resume))
         keys = first(ranks, lambda: _keys(context, search, numbering))
         before = first(ranks, lambda: _checked(found, keys)) if found else None
+        context = _logged(context, files, fresh=before is None)
         stopping = stack.enter_context(Stopping(ranks, time_limit))
         task = make_task()
         watch = Stopwatch()
         engine = Engine(task, ranks, context.threads, watch)
         state = _continued(context, task, before) if before else _begun(context, task, engine, start)
         if ranks.rank == 0:
-            files.logs.mkdir(parents=True, exist_ok=True)
-            emc_log.begin(files.logs / "EMC.log", _head(context, task, search))
+            emc_log.begin(files.logs / "EMC.log", _head(context, task, search), fresh=before is None)
         rule = _rule(context)
         keeper = FlagKeeper(context, files, task, keys)
         loop = Loop(engine, task, ranks, watch, numbering, keeper.keep, context.say)
         state, reason = loop.run(state, Goal(iterations, rule, convergence_angle), stopping)
         keeper.draw(state.history)
-        _farewell(context, state, reason, found is not None)
+        _farewell(context, state, reason)
 
 
 def _state_to_continue(results: Path, resume: bool) -> Path | None:
@@ -109,6 +110,14 @@ def _state_to_continue(results: Path, resume: bool) -> Path | None:
             "the iter_flag folders away and start without --resume"
         )
     return state
+
+
+def _logged(context: Context, files: RunFiles, fresh: bool) -> Context:
+    """The context with what it says kept in run.log."""
+    if context.ranks.rank:
+        return context
+    files.logs.mkdir(parents=True, exist_ok=True)
+    return replace(context, say=RunLog(context.say, files.logs / "run.log", fresh))
 
 
 def _keys(context: Context, search: SearchFiles, numbering: Numbering) -> dict[str, Any]:
@@ -199,7 +208,7 @@ def _write_intensity(folder: Path, task: Task, result: FlagResult) -> None:
     mean_std.write(folder / "intens-mean-std.dat", mean_std.MeanStd(seen, reflections.hkl[seen], new.sums[seen], new.std[seen]))
 
 
-def _farewell(context: Context, state: LoopState, reason: str, resumed: bool) -> None:
+def _farewell(context: Context, state: LoopState, reason: str) -> None:
     last = state.history[-1].flag if state.history else 0
     if reason == "done":
         context.say(f"flag {last} was the last" if state.history else "nothing to do")
