@@ -1,6 +1,7 @@
 """Milliseconds per phasing step on one core, beside the machine's own matrix product rate.
 
     python benchmarks/phasing_step.py [--sizes 64,31 128,63 256,127] [--precision single double] [--parts] [--repeats 9]
+    python benchmarks/phasing_step.py --backend opencl [--device auto] [--batch 1] ...      (see benchmarks/device_step.py)
 
 For each size (shells N, order L of amplitude and data) and precision: HIO and ER step of a real density, HIO step of a complex one, on an
 alias-free grid. `roofline` is the time that the floating point operations of the HIO step would take at the measured matrix product
@@ -17,6 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from device_step import compare
 from threadpoolctl import threadpool_info
 
 from fxs_hpc.engine import azimuth, numpy_engine, update
@@ -132,7 +134,13 @@ def main() -> None:
     parser.add_argument("--precision", nargs="+", default=["single", "double"], choices=list(TYPES))
     parser.add_argument("--parts", action="store_true")
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--backend", choices=["numpy", "opencl"], default="numpy")
+    parser.add_argument("--device", default="auto", help="as GPU.device in the settings")
+    parser.add_argument("--batch", type=int, default=1, help="reconstructions side by side on the device")
     chosen = parser.parse_args()
+    if chosen.backend == "opencl":
+        compare(chosen, engine, operations)
+        return
     blas = next((info for info in threadpool_info() if info["user_api"] == "blas"), {})
     rates = {name: product_rate(TYPES[name]) for name in chosen.precision}
     print(f"BLAS {blas.get('internal_api')} {blas.get('version')}, core type {blas.get('architecture')}")

@@ -63,7 +63,7 @@ def _why(device: Device, wanted: str, fixed: str, working: int, rate: float) -> 
     if fixed:
         why = fixed
     elif wanted != "auto":
-        why = f"asked for by GPU.device: {wanted}"
+        why = f"asked for by GPU.device: {wanted}" + (f", the fastest of {working}" if working > 1 else "")
     else:
         why = "the only one that works" if working == 1 else f"the fastest of {working}"
     return f"device {device.index}, {device.title} ({device.kind}, {device.memory / 2**30:.0f} GiB, {rate:.0f} GFLOP/s): {why}"
