@@ -115,7 +115,7 @@ def explained_by(rotation: NDArray[np.int32], peaks: NDArray[np.float64], rule: 
     """Those of the samples `rotation` (ascending) that are candidates, tested by the definition on every peak."""
     reciprocal = rule.grid.lattice.reciprocal
     limits = np.array([rule.inner * (1 - TIE), rule.outer * (1 + TIE)]) ** 2
-    rotation = np.unique(rotation)
+    rotation = rotation[np.diff(rotation, prepend=-1) > 0]
     explained, different = _explained(
         rotation,
         peaks,

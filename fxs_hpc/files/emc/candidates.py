@@ -10,6 +10,7 @@ num_prob_orien.dat : candidates of each raw frame, one per line.
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,27 +45,28 @@ class Explained(NamedTuple):
     of_peaks: int
 
 
-def explained_path(path: Path) -> Path:
+def explained_path(path: Path | str) -> str:
     """The file of explained peaks that belongs to a prob_orien file."""
-    path = Path(path)
-    name = path.name.replace("prob_orien", "explained") if "prob_orien" in path.name else f"explained-{path.name}"
-    return path.with_name(name)
+    folder, slash, name = str(path).rpartition("/")
+    name = name.replace("prob_orien", "explained") if "prob_orien" in name else f"explained-{name}"
+    return f"{folder}{slash}{name}"
 
 
-def write_frame(path: Path, found: Explained) -> None:
-    """Write the two files of one frame; where it has no candidates, files that an earlier run left there are removed.
+def write_frame(path: Path | str, found: Explained) -> None:
+    """Write the two files of one frame; where it has no candidates there are none.
 
-    The files appear whole or not at all, but each is left to the system to bring to disk: there are two for each raw frame.
+    What an earlier run left there is removed first: file systems wait for the disk when a file takes the place of another, and there are
+    two for each raw frame. Each appears whole or not at all, and is left to the system to bring to disk.
     """
-    path = Path(path)
+    beside = explained_path(path)
+    for old in (path, beside):
+        with suppress(FileNotFoundError):
+            os.unlink(old)
     rotations = found.rotation.tolist()
-    if not rotations:
-        path.unlink(missing_ok=True)
-        explained_path(path).unlink(missing_ok=True)
-        return
-    lines = (f"{rotation} {peaks}" for rotation, peaks in zip(rotations, found.peaks.tolist()))
-    _replace(explained_path(path), f"{len(rotations)} {found.of_peaks}\n" + "\n".join(lines) + "\n")
-    _replace(path, "\n".join(map(str, [len(rotations), *rotations])) + "\n")
+    if rotations:
+        lines = map("%d %d".__mod__, zip(rotations, found.peaks.tolist()))
+        _put(beside, "\n".join([f"{len(rotations)} {found.of_peaks}", *lines, ""]))
+        _put(path, "\n".join(map(str, [len(rotations), *rotations, ""])))
 
 
 def read_frame(path: Path) -> NDArray[np.int32]:
@@ -95,7 +97,7 @@ def read_explained(path: Path) -> Explained:
     beside = explained_path(path)
     if not len(rotation):
         return Explained(rotation, rotation, 0)
-    numbers = _numbers(beside)
+    numbers = _numbers(Path(beside))
     if numbers is None:
         raise InputFileError(f"{beside}: missing; the reference program does not write it, {SEARCH_AGAIN}")
     pairs = numbers[2:].reshape(-1, 2) if len(numbers) == 2 + 2 * len(rotation) else None
@@ -172,13 +174,15 @@ def _numbers(path: Path) -> NDArray[np.int64] | None:
         raise InputFileError(f"{path}: expected whole numbers only; {SEARCH_AGAIN}") from None
 
 
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+def _put(path: Path | str, text: str) -> None:
+    folder, slash, name = str(path).rpartition("/")
+    temporary = f"{folder}{slash}.{name}.{os.getpid()}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
-        temporary.write_text(text)
-        os.replace(temporary, path)
+        os.write(descriptor, text.encode())
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+    os.rename(temporary, path)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,0 +1,171 @@
+"""`orient-peak`: the rotation samples that explain enough peaks of each raw frame, and how many peaks each explains.
+
+Ranks take every P-th frame; frames do not depend on each other, so the files are the same for any number of ranks. The tree of samples is
+held once per node. Files of an earlier run are removed where a frame has no candidates any more.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxs_hpc.config.emc.background import Frames, Peaks
+from fxs_hpc.config.emc.orientation import Lattice, Rotations
+from fxs_hpc.emc.detector import Pixels
+from fxs_hpc.emc.orientation_search import Found, Rule, Shell, in_shell, search, shell
+from fxs_hpc.emc.peaks import centroids
+from fxs_hpc.emc.quaternions import sample_count
+from fxs_hpc.emc.sample_tree import SampleTree, empty_tree, fill, memory
+from fxs_hpc.errors import DataError, InputFileError
+from fxs_hpc.files.emc import candidates, peaks, quaternions, rec_vectors
+from fxs_hpc.files.emc.file_lists import FileLists
+from fxs_hpc.parallel.communicator import first, share
+from fxs_hpc.parallel.partition import interleaved
+from fxs_hpc.parallel.threads import over
+from fxs_hpc.stages.emc import frame_results, inputs
+from fxs_hpc.stages.emc.context import Context, Plan
+from fxs_hpc.stages.emc.progress import shown
+
+COUNTS = "orient-peak/num_prob_orien.dat"
+BATCH = 32
+"""Frames that a rank works on between two reports of its progress, for each of its threads."""
+NOTHING = Found(np.empty(0, np.int32), np.empty(0, np.int32))
+
+
+@dataclass(frozen=True)
+class FrameSearch:
+    """The search in one frame after another.
+
+    Attributes
+    ----------
+    keys : Peaks
+        Which peaks, and frames with how many of them, are looked at.
+    pixels : Pixels
+    place : int32[rows * columns]
+        `pixels.positions()`.
+    unit : float
+        1/Angstrom per pixel unit.
+    rule : Rule
+    samples : float64[N, 5]
+    tree : SampleTree
+    """
+
+    keys: Peaks
+    pixels: Pixels
+    place: NDArray[np.int32]
+    unit: float
+    rule: Rule
+    samples: NDArray[np.float64]
+    tree: SampleTree
+
+    @cached_property
+    def points(self) -> Shell:
+        """Lattice points that peaks may belong to."""
+        return shell(self.rule)
+
+    def __call__(self, path: str) -> candidates.Explained:
+        """Candidates of the frame whose peaks are in `path`."""
+        keys = self.keys
+        patches = peaks.read(path)
+        used = patches.selected((patches.sizes >= keys.min_patch_sz) & (patches.sizes <= keys.max_patch_sz))
+        try:
+            q = centroids(used, self.pixels.q, self.place) * self.unit
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+        q = q[in_shell(self.rule, q)]
+        searched = keys.min_num_peak <= len(q) <= keys.max_num_peak
+        found = search(q, self.rule, self.points, self.samples, self.tree) if searched else NOTHING
+        return candidates.Explained(found.rotation, found.explained, len(q))
+
+
+def run(context: Context) -> None:
+    """Search all frames."""
+    lists = inputs.lists(context)
+    find = _search(context)
+    first(context.ranks, lambda: _begin(context, lists, find))
+    mine = interleaved(len(lists), context.ranks.rank, context.ranks.size)
+
+    def one(number: int) -> tuple[int, float]:
+        found = find(lists.peak[number])
+        candidates.write_frame(lists.orientation[number], found)
+        return len(found.rotation), float(found.peaks.max() / found.of_peaks) if len(found.rotation) else np.nan
+
+    step = BATCH * context.threads
+    batches = [mine[start : start + step] for start in range(0, len(mine), step)]
+    results: list[tuple[int, float]] = []
+    for batch in shown(batches, len(batches), "frames", context.ranks, context.say):
+        results += over(one, batch, context.threads)
+    parts = context.ranks.all_gather(np.array(results).reshape(-1, 2))
+    frame_results.settle(context.ranks)
+    table = np.empty((len(lists), 2))
+    for rank, part in enumerate(parts):
+        table[rank :: context.ranks.size] = part
+    first(context.ranks, lambda: _finish(context, table))
+
+
+def plan(context: Context) -> Plan:
+    """Memory for the tree of samples, disk for the candidates as far as they can be guessed."""
+    path = context.config.path(context.config.section(Rotations).quat_file)
+    count = quaternions.read_count(path) if path.exists() else sample_count(quaternions.num_div_of(path))
+    pixels = rec_vectors.read_header(context.home / "make-detector" / "rec-vectors.bin").pixels
+    frames = context.config.section(Frames).num_raw_data or len(inputs.lists(context))
+    return Plan(
+        memory=2 * 10**8,
+        shared=memory(count) + 12 * count + 36 * pixels,
+        disk=frames * 20 * max(100, count // 1000),
+        lines=(f"{count} rotations; the quaternion file ({quaternions.size(count) / 1e6:.0f} MB) is read where it is needed",),
+    )
+
+
+def _search(context: Context) -> FrameSearch:
+    section = context.config.section
+    geometry, grid = inputs.geometry(context), inputs.voxel_grid(context)
+    unit = geometry.pixel_to_inverse_angstrom
+    keys = section(Peaks)
+    rule = Rule(grid, geometry.q_min * unit, geometry.limit(section(Lattice).res_cutoff) * unit, keys.min_num_peak)
+    pixels = inputs.pixels(context, geometry.shape)
+    place = share(context.ranks, pixels.positions)
+    path = context.config.path(section(Rotations).quat_file)
+    count = first(context.ranks, lambda: quaternions.read_count(path))
+    if not count:
+        raise InputFileError(f"{path}: no rotations in it; {quaternions.AGAIN} again")
+    samples = quaternions.mapped(path)
+    return FrameSearch(keys, pixels, place, unit, rule, samples, _tree(context, samples))
+
+
+def _tree(context: Context, samples: NDArray[np.float64]) -> SampleTree:
+    """The tree of samples, once per node."""
+    tree = empty_tree(len(samples), context.ranks.shared)
+    if context.ranks.node_rank == 0:
+        fill(tree, samples)
+    context.ranks.barrier()
+    return tree
+
+
+def _begin(context: Context, lists: FileLists, find: FrameSearch) -> None:
+    (context.home / COUNTS).unlink(missing_ok=True)
+    for folder in {Path(path).parent for path in lists.orientation}:
+        folder.mkdir(parents=True, exist_ok=True)
+    if not len(find.points.modulus):
+        raise DataError(
+            f"the lattice has no reflection between {1 / find.rule.outer:.3g} and {1 / max(find.rule.inner, 1e-9):.3g} Angstrom; "
+            f"check aux/basis-vec.dat and res_cutoff"
+        )
+    context.say(f"{len(find.samples)} rotations, {len(find.points.modulus)} reflections to {1 / find.rule.outer:.3g} Angstrom")
+
+
+def _finish(context: Context, table: NDArray[np.float64]) -> None:
+    """Write the number of candidates of each frame, which says that all is there, and say what was found."""
+    counts = table[:, 0].astype(np.int64)
+    candidates.write_counts(context.home / COUNTS, counts)
+    found = counts > 0
+    context.say(f"{np.count_nonzero(found)} of {len(counts)} frames have candidate orientations, {counts.sum()} in all")
+    if found.any():
+        context.say(
+            f"  {np.median(counts[found]):.0f} per frame (median), {counts.max()} at most; the best of a frame explains "
+            f"{100 * np.median(table[found, 1]):.0f} % of its peaks (median)"
+        )
+    else:
+        context.say("  note: none; check the cell (figures of make-powder), gw, min_num_peak and max_num_peak")
