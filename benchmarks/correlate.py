@@ -126,9 +126,8 @@ def main() -> None:
         base = run(home, settings | {"max_n_patterns": 1}, given.ranks)
         wall, cpu, memory = run(home, settings, given.ranks)
         print(f"{given.patterns} patterns, {given.ranks} ranks of {given.threads} threads, {given.masks} masks, {given.normalisation}")
-        print(
-            f"  wall {wall:.1f} s, CPU {cpu:.1f} s, {memory:.2f} GB a process; of that start and output {base[0]:.1f} s, CPU {base[1]:.1f} s"
-        )
+        print(f"  wall {wall:.1f} s, CPU {cpu:.1f} s, {memory:.2f} GB a process")
+        print(f"  start and output of that: {base[0]:.1f} s, CPU {base[1]:.1f} s")
         print(f"  {(cpu - base[1]) / (given.patterns - 1) * 1e3:.1f} ms CPU a pattern, {cpu / given.patterns * 1e3:.1f} ms with all")
         parts(home, settings)
     finally:

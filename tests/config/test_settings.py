@@ -1,4 +1,4 @@
-"""Settings of the four commands: defaults, existing files, the tutorial word for word, and mistakes."""
+"""Settings of the commands: defaults, existing files, the tutorial word for word, and mistakes."""
 
 import math
 from pathlib import Path
@@ -12,6 +12,9 @@ from fxs_hpc.errors import SettingsError, UsageError
 
 STORED = sorted((Path(__file__).parents[1] / "data" / "settings").glob("*/*.yaml"))
 REQUIRED = {"average": {"reconstruction_files": ["a/data.h5"]}}
+PRINTED = sorted(path.stem for path in (Path(__file__).parents[1] / "data" / "tutorial").glob("*.txt"))
+"""Commands whose settings the tutorial prints."""
+PACKAGED = [(command, name) for command in COMMANDS for name in packaged(command)]
 
 
 def model(command, text=""):
@@ -24,19 +27,24 @@ def refused(command, text):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_settings_to_start_from():
+    assert set(PRINTED) < set(COMMANDS)
+    for command in COMMANDS:
+        assert {"tutorial", "demo"} <= set(packaged(command))
+
+
+@pytest.mark.parametrize("command", PRINTED)
 def test_the_tutorial_is_installed_word_for_word(command, data_folder):
     printed = [line.strip() for line in (data_folder / "tutorial" / f"{command}.txt").read_text().splitlines()]
     installed = [line.strip() for line in packaged(command)["tutorial"].read_text().splitlines()]
     assert installed == printed
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("name", ["tutorial", "demo", "spheres"])
+@pytest.mark.parametrize(("command", "name"), PACKAGED)
 def test_packaged_settings_load_and_load_again(command, name, tmp_path):
     loaded = load(command, name, tmp_path)
     assert build(command, loaded.model.tree())[0] == loaded.model
-    assert loaded.model.structure_name == name
+    assert loaded.model.structure_name in (name, "tutorial")
 
 
 def test_values_of_the_tutorial(tmp_path):
@@ -72,10 +80,12 @@ def test_existing_files_load_unchanged(path, tmp_path):
     assert build(path.parent.name, loaded.model.tree())[0] == loaded.model
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", PRINTED)
 def test_all_reference_settings_load(command, reference_data, tmp_path):
     folders = [command, "average_input"] if command == "reconstruct" else [command]
-    paths = [path for folder in folders for path in (reference_data / "xframe").glob(f"*/{folder}/*/*settings.yaml")]
+    pattern = "cor_*/*settings.yaml" if command == "correlate" else "*/*settings.yaml"
+    paths = [path for folder in folders for path in (reference_data / "xframe").glob(f"*/{folder}/{pattern}")]
+    paths = paths or list((reference_data / "xframe" / command).glob(pattern))
     assert paths
     for path in paths:
         load(command, str(path), tmp_path)

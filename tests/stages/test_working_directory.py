@@ -18,7 +18,7 @@ def test_everything_is_there_and_usable(tmp_path):
         assert (home / name).is_dir()
     for command in COMMANDS:
         folder = home / "settings" / "projects" / "fxs" / command
-        assert {path.name for path in folder.iterdir()} >= {"default_0.01.yaml", "tutorial.yaml", "demo.yaml", "spheres.yaml"}
+        assert {path.name for path in folder.iterdir()} >= {"default_0.01.yaml", "tutorial.yaml", "demo.yaml"}
         loaded = load(command, "tutorial", home)
         assert loaded.source == folder / "tutorial.yaml" and not any("default" in note for note in loaded.notes)
         assert loaded.model == load(command, "tutorial", tmp_path).model
