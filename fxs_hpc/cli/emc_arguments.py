@@ -60,5 +60,19 @@ EXTRA: Mapping[str, Sequence[Callable[[], click.Parameter]]] = {
         _flag("intens", "Update the intensity only; the scale factors stay.", "intensity_only"),
     ),
     "local-update": _ITERATING,
+    "cal-CC": (lambda: click.Option(["--shells"], type=click.IntRange(min=3), default=10, help="Shells of equal volume (10)."),),
+    "refine-orientations": (
+        _count("rounds", required=False, default=3),
+        _flag("resume", "Continue after the last complete round."),
+        lambda: click.Option(
+            ["--start"],
+            type=click.Choice(["candidates", "low-res"]),
+            default="candidates",
+            show_default=True,
+            help="Begin from the candidates of orient-peak with equal intensities, or from low-res-emc.",
+        ),
+        _flag("recover", "At the end search the frames that reduce-data left out."),
+        _flag("second-lattice", "At the end look for a second crystal in the frames that are not accepted."),
+    ),
 }
 """Stage -> functions that make its click parameters; their names are those of the arguments of the stage's `run`."""

@@ -8,6 +8,7 @@ from fxs_hpc.config.emc.local import LocalUpdate
 from fxs_hpc.config.emc.orientation import Crystal, Lattice, Maps, Rotations
 from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.config.emc.reduction import Reduction
+from fxs_hpc.config.emc.refinement import Refinement
 from fxs_hpc.config.emc.rejection import RejectionKeys
 from fxs_hpc.config.emc.simulation import Simulation
 from fxs_hpc.config.fields import Section
@@ -26,4 +27,5 @@ SECTIONS: Mapping[str, type[Section]] = {
     "low-res-emc": Reconstruction,
     "rej-frames": RejectionKeys,
     "local-update": LocalUpdate,
+    "refine-orientations": Refinement,
 }

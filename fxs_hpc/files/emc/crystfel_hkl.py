@@ -20,9 +20,9 @@ def write(path: Path, merged: Merged, point_group: str) -> None:
     """Write merged intensities; `point_group` in CrystFEL's spelling, for example 4/mmm."""
     rows = zip(merged.hkl.tolist(), merged.intensity.tolist(), merged.sigma.tolist(), merged.multiplicity.tolist(), strict=True)
     with replacing(path) as temporary, temporary.open("w") as stream:
-        stream.write(f"{FIRST}\nSymmetry: {point_group}\n   h    k    l          I    phase   sigma(I)   nmeas\n")
+        stream.write(f"{FIRST}\nSymmetry: {point_group}\n   h    k    l              I    phase       sigma(I)   nmeas\n")
         for (h, k, l), intensity, sigma, count in rows:
-            stream.write(f"{h:4d} {k:4d} {l:4d} {intensity:10.2f} {'-':>8} {sigma:10.2f} {count:7d}\n")
+            stream.write(f"{h:4d} {k:4d} {l:4d} {intensity:14.7g} {'-':>8} {sigma:14.7g} {count:7d}\n")
         stream.write(f"{LAST}\n")
 
 

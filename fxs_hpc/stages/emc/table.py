@@ -15,6 +15,7 @@ from fxs_hpc.config.emc.local import LocalUpdate
 from fxs_hpc.config.emc.orientation import Crystal, Lattice, Maps, Rotations
 from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.config.emc.reduction import Reduction
+from fxs_hpc.config.emc.refinement import Refinement
 from fxs_hpc.config.emc.rejection import RejectionKeys
 from fxs_hpc.config.emc.simulation import Simulation
 from fxs_hpc.config.fields import Section
@@ -75,7 +76,7 @@ _ROWS = (
         "mpi",
         "simulate-frames",
         "Simulated stills of a crystal, and the truth about them.",
-        (Detector, Lattice, Simulation),
+        (Detector, Lattice, Crystal, Simulation),
         makes=("simulate-frames/truth.h5", "simulate-frames/truth.npz", "{sim_dir}"),
         chained=False,
     ),
@@ -279,6 +280,23 @@ _ROWS = (
         "Two independent halves of the reduced frames.",
         (Background, Reduction, Reconstruction, LocalUpdate),
         "split-data.py",
+        chained=False,
+    ),
+    Stage(
+        "refine-orientations",
+        "mpi",
+        "refine-orientations",
+        "Orientations off the grid, and intensities with error estimates: the way to high resolution.",
+        (Detector, Frames, Background, Lattice, Rotations, Reduction, Reconstruction, LocalUpdate, Refinement),
+        chained=False,
+    ),
+    Stage(
+        "cal-CC",
+        "serial",
+        "cal-CC",
+        "CC1/2 of the halves, resolution, merged intensities as MTZ and CrystFEL list.",
+        (Detector, Crystal, Lattice, Reconstruction, Refinement),
+        "cal-CC.py",
         chained=False,
     ),
 )
