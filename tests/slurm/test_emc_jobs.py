@@ -1,4 +1,4 @@
-"""EMC as an MPI job on a real SLURM: cancelled in the middle, put back into the queue when its time is up."""
+"""EMC as MPI jobs on a real SLURM: the whole chain, cancelled in the middle, put back into the queue when its time is up."""
 
 import sys
 from pathlib import Path
@@ -8,6 +8,7 @@ from console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stages" / "emc"))
 import reference_run
+import small_crystal
 
 from fxs_hpc.emc import quaternions
 from fxs_hpc.files.emc import quaternions as quaternion_file
@@ -62,6 +63,23 @@ def flags(home: Path) -> set[str]:
 
 
 ONE_STAGE = ("--from", "low-res-emc", "--to", "low-res-emc")
+
+
+def test_the_whole_chain_from_frames_to_rejection_cancelled_on_its_way(tmp_path, slurm):
+    small_crystal.make_home(tmp_path, "cpus = 1\nmem = 1G\ntime = 10\n")
+    call = Console(tmp_path, slurm)
+    call("emc", "simulate-frames")
+    assert "orient-peak: job" in call("submit", "emc")
+    call.wait_until("orient-peak", lambda: call.states("emc")["orient-peak"] in ("running", "done"))
+    call("cancel")
+    call.wait()
+    assert "cancelled" in call.states("emc").values()
+    said = call("resume")
+    assert "make-detector: done before" in said and "make-background: done before" in said
+    call.wait(200)
+    assert set(call.states("emc").values()) == {"done"}, call("status")
+    assert "2 ranks by" in call("logs", "low-res-emc", "-n", "0")
+    assert "nothing is left to do" in call("submit", "emc")
 
 
 def test_cancelled_in_the_middle_and_resumed(console, reduced):
