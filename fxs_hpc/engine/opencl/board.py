@@ -39,10 +39,11 @@ def shape_for(device: cl.Device, arithmetic: Arithmetic, n_phi: int) -> Shape:
 
 @dataclass(frozen=True)
 class _Table:
-    """A table of products on the device."""
+    """A table of products on the device, and the kernel with its arguments, which never change."""
 
-    launch: Launch
+    count: int
     buffer: cl.Buffer
+    kernel: cl.Kernel
 
 
 class Board:
@@ -72,8 +73,10 @@ class Board:
         self.queue = cl.CommandQueue(self.context)
         self.matrices = Matrices(geometry, constraints, self.layout, self.arithmetic.real, self.shape.tiling)
         text = source(geometry, constraints, self.shape, self.arithmetic.real, self.arithmetic.acc)
-        program = build(self.context, text, double)
-        self._kernels = {kernel.function_name: kernel for kernel in program.all_kernels()}
+        self._program = build(self.context, text, double)
+        self._kernels = {kernel.function_name: kernel for kernel in self._program.all_kernels()}
+        self._given: dict[str, tuple[Any, ...]] = {}
+        self._working: list[tuple[int, int, int, int]] = []
         self._tables: dict[tuple[Any, ...], _Table | None] = {}
         self.buffers: dict[str, cl.Buffer] = {}
         self._sizes = self.layout.sizes.real
@@ -154,7 +157,9 @@ class Board:
 
     def set_members(self, rows: Sequence[tuple[int, int, int, int]]) -> None:
         """Who works from now on: (member, source slot, target slot, support slot) each."""
-        cl.enqueue_copy(self.queue, self.buffers["members"], np.array(rows, np.int32), is_blocking=True)
+        if list(rows) != self._working:
+            cl.enqueue_copy(self.queue, self.buffers["members"], np.array(rows, np.int32), is_blocking=True)
+            self._working = list(rows)
 
     # --- launches
 
@@ -162,8 +167,12 @@ class Board:
         """Kernel `name` over `groups` groups of `items` items; arguments that are text name buffers."""
         if not all(groups):
             return
-        given = [self.buffers[argument] if isinstance(argument, str) else argument for argument in arguments]
-        self._kernels[name](self.queue, (groups[0] * items, *groups[1:]), (items, 1, 1), *given)
+        kernel = self._kernels[name]
+        # Setting arguments takes as long as starting a kernel, and most stay as they were in the last step.
+        if self._given.get(name) != arguments:
+            kernel.set_args(*(self.buffers[argument] if isinstance(argument, str) else argument for argument in arguments))
+            self._given[name] = arguments
+        cl.enqueue_nd_range_kernel(self.queue, kernel, (groups[0] * items, *groups[1:]), (items, 1, 1))
 
     def rings(self, name: str, shells: int, rows: int, count: int, *arguments: Any) -> None:
         """A kernel whose groups take some shells of one ring, for `count` members."""
@@ -179,20 +188,21 @@ class Board:
         """The products that `Matrices.<key>(*arguments)` lists, for `count` members."""
         name = (key, *arguments)
         if name not in self._tables:
-            launch = getattr(self.matrices, key)(*arguments)
-            self._tables[name] = None if launch is None else _Table(launch, self._constant(launch.tiles))
+            listed = getattr(self.matrices, key)(*arguments)
+            self._tables[name] = None if listed is None else self._table(listed)
         table = self._tables[name]
-        if table is None:
-            return
-        operands: list[Any] = []
-        for operand in (table.launch.left, table.launch.right, table.launch.result):
-            operands += [self.buffers[operand], np.uint64(self._sizes.get(operand, 0))]
-        across, down = self.shape.product_items
-        groups = (len(table.launch.tiles) * across, down, count)
-        self._kernels["multiply"](self.queue, groups, (across, down, 1), *operands, table.buffer, self.buffers["members"])
+        if table is not None:
+            across, down = self.shape.product_items
+            cl.enqueue_nd_range_kernel(self.queue, table.kernel, (table.count * across, down, count), (across, down, 1))
 
-    def _constant(self, array: NDArray) -> cl.Buffer:
-        return cl.Buffer(self.context, _READ | cl.mem_flags.COPY_HOST_PTR, hostbuf=np.ascontiguousarray(array))
+    def _table(self, listed: Launch) -> _Table:
+        buffer = cl.Buffer(self.context, _READ | cl.mem_flags.COPY_HOST_PTR, hostbuf=np.ascontiguousarray(listed.tiles))
+        kernel = cl.Kernel(self._program, "multiply")
+        operands: list[Any] = []
+        for operand in (listed.left, listed.right, listed.result):
+            operands += [self.buffers[operand], np.uint64(self._sizes.get(operand, 0))]
+        kernel.set_args(*operands, buffer, self.buffers["members"])
+        return _Table(len(listed.tiles), buffer, kernel)
 
     @property
     def table_bytes(self) -> int:

@@ -136,7 +136,7 @@ class Steps:
         if update.stabilised and inner:
             groups = (1, board.layout.order + 1, count * (board.layout.order + 1))
             columns = ("amplitude_coefficients", "inner_columns", np.int32(inner), "density_coefficients", "members")
-            board.run("add_inner_shells", groups, 1, *columns)
+            board.run("add_inner_shells", groups, board.shape.polar_items, *columns)
         board.multiply("synthesise", count, "density_coefficients", shells)
         carry = "stabilised" if update.stabilised else "zeros"
         board.rings("update", shells, board.layout.half, count, "synthesised", "density", "mask", carry, self._rules_of(update), "rows")
@@ -153,7 +153,7 @@ class Steps:
         stop = max(member.filled[member.free] for member in members)
         if stop > shells:
             groups = (1, self.board.layout.parts * self.board.layout.half, len(members))
-            self.board.run("clear_shells", groups, 1, "density", np.int32(shells), np.int32(stop), "members")
+            self.board.run("clear_shells", groups, self.board.shape.polar_items, "density", np.int32(shells), np.int32(stop), "members")
 
     def _rules_of(self, update: Update) -> Any:
         constraints = self.board.constraints
