@@ -7,6 +7,7 @@ Not all samples are tried on all peaks: each pair of a peak and a lattice point 
 (`emc.tubes`), and only the samples within tubes of enough peaks are tested.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -91,13 +92,15 @@ def in_shell(rule: Rule, peaks: NDArray[np.float64]) -> NDArray[np.bool_]:
     return (modulus >= rule.inner * (1 - TIE)) & (modulus <= rule.outer * (1 + TIE))
 
 
-def search(peaks: NDArray[np.float64], rule: Rule, points: Shell, quaternions: NDArray[np.float64], tree: SampleTree) -> Found:
-    """Candidate orientations of one frame.
+def search(
+    frames: Sequence[NDArray[np.float64]], rule: Rule, points: Shell, quaternions: NDArray[np.float64], tree: SampleTree
+) -> list[Found]:
+    """Candidate orientations of some frames; about sixteen at a time cost least.
 
     Parameters
     ----------
-    peaks : float64[n, 3]
-        Reciprocal vectors in the laboratory, 1/Angstrom, in the shell of the rule.
+    frames : sequence of float64[n, 3]
+        Peaks of each frame: reciprocal vectors in the laboratory, 1/Angstrom, in the shell of the rule.
     points : Shell
         `shell(rule)`.
     quaternions : float64[N, >= 4]
@@ -105,39 +108,44 @@ def search(peaks: NDArray[np.float64], rule: Rule, points: Shell, quaternions: N
     tree : SampleTree
         Of the same samples.
     """
-    peaks = np.ascontiguousarray(peaks, np.float64)
-    reach = rule.grid.tolerance * (1 + TIE)
-    near = samples_within(*tubes(peaks, points.position, points.modulus, reach), rule.least, tree)
-    return explained_by(np.sort(near), peaks, rule, quaternions)
+    peaks = np.concatenate([np.asarray(frame, np.float64).reshape(-1, 3) for frame in frames])
+    frame_of = np.repeat(np.arange(len(frames), dtype=np.int32), [len(frame) for frame in frames])
+    found, peak = tubes(peaks, points.position, points.modulus, rule.grid.tolerance * (1 + TIE))
+    frame, sample = samples_within(found, peak, frame_of[peak], rule.least, tree)
+    order = np.lexsort((sample, frame))
+    ends = np.searchsorted(frame[order], np.arange(len(frames) + 1))
+    near = [sample[order[start:stop]] for start, stop in zip(ends[:-1], ends[1:])]
+    return [explained_by(some, peaks[frame_of == number], rule, quaternions) for number, some in enumerate(near)]
 
 
 def explained_by(rotation: NDArray[np.int32], peaks: NDArray[np.float64], rule: Rule, quaternions: NDArray[np.float64]) -> Found:
-    """Those of the samples `rotation` (ascending) that are candidates, tested by the definition on every peak."""
-    reciprocal = rule.grid.lattice.reciprocal
+    """Those of the samples `rotation` (ascending) that are candidates, tested by the definition on every peak.
+
+    Parameters
+    ----------
+    peaks : float64[n, 3]
+        Of one frame.
+    """
+    lattice = rule.grid.lattice
     limits = np.array([rule.inner * (1 - TIE), rule.outer * (1 + TIE)]) ** 2
-    rotation = rotation[np.diff(rotation, prepend=-1) > 0]
-    explained, different = _explained(
-        rotation,
-        peaks,
-        np.linalg.inv(reciprocal),
-        np.ascontiguousarray(reciprocal),
-        rule.grid.tolerance**2 * (1 + TIE),
-        limits,
-        quaternions,
-    )
+    to_hkl, reciprocal = np.ascontiguousarray(lattice.basis.T), np.ascontiguousarray(lattice.reciprocal)
+    tolerance = rule.grid.tolerance**2 * (1 + TIE)
+    explained, different = _explained(rotation, peaks, to_hkl, reciprocal, tolerance, limits, quaternions)
     good = different >= rule.least
     return Found(rotation[good], explained[good])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _explained(rotation, peaks, to_hkl, reciprocal, tolerance, limits, quaternions):  # type: ignore[no-untyped-def]
-    """Peaks that each rotation explains, and the different reflections among them."""
+    """Peaks that each rotation explains, and the different reflections among them: none for a rotation that was there before."""
     explained = np.zeros(rotation.shape[0], np.int32)
     different = np.zeros(rotation.shape[0], np.int32)
     seen = np.empty((peaks.shape[0], 3))
     hkl = np.empty(3)
     x = np.empty(3)
     for i in range(rotation.shape[0]):
+        if i > 0 and rotation[i] == rotation[i - 1]:
+            continue
         a, b, c, d = quaternions[rotation[i], 0], quaternions[rotation[i], 1], quaternions[rotation[i], 2], quaternions[rotation[i], 3]
         r00, r01, r02 = 1 - 2 * (c * c + d * d), 2 * (b * c + a * d), 2 * (b * d - a * c)
         r10, r11, r12 = 2 * (b * c - a * d), 1 - 2 * (b * b + d * d), 2 * (a * b + c * d)

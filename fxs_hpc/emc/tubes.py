@@ -12,9 +12,9 @@ distance d of x from C obeys sin d = |L x| = sin(angle / 2): *the orientations t
 exactly. The complement is spanned by y1 = a - b and y2 = -1 - a b; with f1, f2 these normalised, sin^2 d = (x f1)^2 + (x f2)^2.
 
 A frame gives some hundred such tubes, one for each pair of a peak and a lattice point of matching modulus. They are followed down the tree
-of samples: a part with the centre c and the radius rho holds a sample of the tube only if c is within theta / 2 + rho of C (triangle
-inequality on the sphere), which needs sin d(c) <= sin(theta / 2) + sin(rho). Parts that tubes of too few peaks reach are left out.
-Single precision is allowed for by `SLACK`, so that nothing is missed and a little too much is found.
+of samples, those of several frames together: a part with the centre c and the radius rho holds a sample of the tube only if c is within
+theta / 2 + rho of C (triangle inequality on the sphere), which needs sin d(c) <= sin(theta / 2) + sin(rho). Parts that tubes of too few
+peaks reach are left out. Single precision is allowed for by `SLACK`, so that nothing is missed and a little too much is found.
 """
 
 from typing import Any
@@ -60,16 +60,29 @@ def tubes(
     return _tubes(peaks, sizes, first, stop, position, modulus, reach)
 
 
-def samples_within(found: NDArray[np.float32], peak: NDArray[np.int32], least: int, tree: SampleTree) -> NDArray[np.int32]:
-    """Samples that lie within tubes of at least `least` peaks, and some that nearly do, int32[n] in no order.
+def samples_within(
+    found: NDArray[np.float32], peak: NDArray[np.int32], frame: NDArray[np.int32], least: int, tree: SampleTree
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Samples that lie within tubes of at least `least` peaks of a frame, and some that nearly do.
+
+    Several frames go down the tree together: what is read of it serves them all.
 
     Parameters
     ----------
-    found, peak
-        From `tubes`.
+    found : float32[n, 9]
+        From `tubes`, ordered by frame and peak.
+    peak : int32[n]
+        Peak of each, peaks of all frames numbered through.
+    frame : int32[n]
+        Frame of each.
+
+    Returns
+    -------
+    frame, sample : int32[m]
+        In no order.
     """
     rows, parts = tree.rows.reshape(len(tree.rows), -1), tree.parts.reshape(len(tree.parts), -1)
-    return _descend(found, peak, least, tree.number, rows, parts, tree.level_start, tree.level_size)
+    return _descend(found, peak, frame, np.int32(least), tree.number, rows, parts, tree.level_start, tree.level_size)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -110,15 +123,22 @@ def _tubes(peaks, sizes, first, stop, position, modulus, reach):  # type: ignore
 
 
 @numba.njit(**INLINE)
-def _reach(tubes, peak, chosen, group, width, hits, last, peaks):  # type: ignore[no-untyped-def]
-    """hits[16 i + j] = 1 where tube chosen[i] reaches part j of a group (flat [5, 16]); peaks[j] = of how many peaks tubes do."""
+def _reach(tubes, peak, frame, chosen, least, group, width, hits, last, peaks, worth):  # type: ignore[no-untyped-def]
+    """hits[16 i + j] = 1 where tube chosen[i] reaches part j of a group (flat [5, 16]), and with it tubes of `least` peaks of its frame.
+
+    worth[j] = whether any tube does.
+    """
     row1, row2, row3, row4 = width, U(2) * width, U(3) * width, U(4) * width
+    count = chosen.shape[0]
     for j in range(width):
         last[j] = -1
         peaks[j] = 0
-    for i in range(chosen.shape[0]):
-        t = tubes[chosen[i]]
-        of = peak[chosen[i]]
+        worth[j] = 0
+    begin = 0
+    for i in range(count):
+        tube = chosen[i]
+        t = tubes[tube]
+        of = peak[tube]
         f0, f1, f2, f3, g0, g1, g2, g3, sine = t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8]
         at = U(i) * width
         for j in range(width):
@@ -130,6 +150,16 @@ def _reach(tubes, peak, chosen, group, width, hits, last, peaks):  # type: ignor
             hits[at + j] = np.uint8(hit)
             peaks[j] += np.int32(hit & (last[j] != of))
             last[j] = of if hit else last[j]
+        if i + 1 == count or frame[chosen[i + 1]] != frame[tube]:
+            for j in range(width):
+                worth[j] |= np.int32(peaks[j] >= least)
+            for k in range(begin, i + 1):
+                at = U(k) * width
+                for j in range(width):
+                    hits[at + j] &= np.uint8(peaks[j] >= least)
+            for j in range(width):
+                peaks[j] = 0
+            begin = i + 1
 
 
 @numba.njit(**INLINE)
@@ -163,20 +193,20 @@ def _vote(tubes, chosen, row, width, votes):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _descend(tubes, peak, least, number, rows, parts, level_start, level_size):  # type: ignore[no-untyped-def]
-    """Samples within tubes of at least `least` peaks, int32[n].
+def _descend(tubes, peak, frame, least, number, rows, parts, level_start, level_size):  # type: ignore[no-untyped-def]
+    """Frames and samples: the sample lies within tubes of at least `least` peaks of the frame.
 
     rows [n, 64] and parts [n, 80] are flat, so that loops over sixteen become vector instructions.
     """
     width = U(rows.shape[1] // 4)
     levels = level_size.shape[0]
     size = tubes.shape[0]
-    found = np.empty(1024, np.int32)
+    found = np.empty((1024, 2), np.int32)
     count = 0
     hits = np.empty((levels, size * WIDTH), np.uint8)
-    peaks = np.empty((levels, WIDTH), np.int32)
+    worth = np.empty((levels, WIDTH), np.int32)
     last = np.empty(WIDTH, np.int32)
-    votes = np.empty(WIDTH, np.int32)
+    counts = np.empty(WIDTH, np.int32)
     lists = np.empty((levels + 1, size + 1), np.int32)
     lengths = np.zeros(levels + 1, np.int64)
     group = np.zeros(levels, np.int64)
@@ -189,7 +219,7 @@ def _descend(tubes, peak, least, number, rows, parts, level_start, level_size): 
             level -= 1
             group[level], child[level], enter = part, 0, False
             chosen = lists[level + 1, : lengths[level + 1]]
-            _reach(tubes, peak, chosen, parts[level_start[level] + part], width, hits[level], last, peaks[level])
+            _reach(tubes, peak, frame, chosen, least, parts[level_start[level] + part], width, hits[level], last, counts, worth[level])
         j = child[level]
         part = WIDTH * group[level] + j
         if j == WIDTH or part >= level_size[level]:
@@ -197,15 +227,23 @@ def _descend(tubes, peak, least, number, rows, parts, level_start, level_size): 
             continue
         second = j if level > 0 else j + 1
         child[level] = second + 1
-        if peaks[level, j] < least and peaks[level, second] < least:
+        if worth[level, j] == 0 and worth[level, second] == 0:
             continue
-        lengths[level] = _choose(lists[level + 1, : lengths[level + 1]], hits[level], U(j), U(second), lists[level])
+        length = _choose(lists[level + 1, : lengths[level + 1]], hits[level], U(j), U(second), lists[level])
+        lengths[level] = length
         if level > 0:
             enter = True
-        elif _vote(tubes, lists[0, : lengths[0]], rows[part // 2], width, votes) >= least:
-            if count + WIDTH > found.shape[0]:
-                found = np.concatenate((found, np.empty(found.shape[0], np.int32)))
-            for i in range(WIDTH):
-                found[count] = number[part // 2 * WIDTH + i]
-                count += votes[i] >= least
-    return found[:count].copy()
+            continue
+        begin = 0
+        for i in range(length):
+            if i + 1 < length and frame[lists[0, i + 1]] == frame[lists[0, i]]:
+                continue
+            if _vote(tubes, lists[0, begin : i + 1], rows[part // 2], width, counts) >= least:
+                if count + WIDTH > found.shape[0]:
+                    found = np.concatenate((found, np.empty_like(found)))
+                for k in range(WIDTH):
+                    found[count, 0] = frame[lists[0, i]]
+                    found[count, 1] = number[part // 2 * WIDTH + k]
+                    count += counts[k] >= least
+            begin = i + 1
+    return found[:count, 0].copy(), found[:count, 1].copy()

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from fxs_hpc.emc import orientation_search, quaternions
 from fxs_hpc.emc.lattice import VoxelGrid
-from fxs_hpc.emc.orientation_search import Rule
+from fxs_hpc.emc.orientation_search import Found, Rule
 from fxs_hpc.emc.peaks import centroids
 from fxs_hpc.emc.sample_tree import sample_tree
 from fxs_hpc.emc.tubes import tubes
@@ -28,6 +28,12 @@ CELLS = [
     (19, 24, 29, 82, 97, 104),
     (23, 23, 23, 71, 71, 71),
 ]
+
+
+def candidates_of(found_peaks: np.ndarray, rule: Rule) -> Found:
+    """The search in one frame."""
+    (found,) = orientation_search.search([found_peaks], rule, orientation_search.shell(rule), SAMPLES, TREE)
+    return found
 
 
 def exhaustive(found_peaks: np.ndarray, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +62,7 @@ def frame(rule: Rule, count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def assert_same(found_peaks: np.ndarray, rule: Rule) -> int:
-    found = orientation_search.search(found_peaks, rule, orientation_search.shell(rule), SAMPLES, TREE)
+    found = candidates_of(found_peaks, rule)
     rotation, explained = exhaustive(found_peaks, rule)
     np.testing.assert_array_equal(found.rotation, rotation)
     np.testing.assert_array_equal(found.explained, explained)
@@ -71,6 +77,19 @@ def test_candidates_are_exactly_those_of_the_exhaustive_test(cell, seed, least, 
     assert_same(frame(rule, count, rng), rule)
 
 
+def test_frames_together_are_frames_one_by_one():
+    rng = np.random.default_rng(5)
+    rule = Rule(VoxelGrid(of_cell(*CELLS[1], seed=2), 7, 1.5), 0.03, 0.17, 2)
+    frames = [frame(rule, count, rng) for count in (3, 12, 1, 7)]
+    frames.insert(2, np.empty((0, 3)))
+    together = orientation_search.search(frames, rule, orientation_search.shell(rule), SAMPLES, TREE)
+    assert sum(len(found.rotation) for found in together) > 100
+    for found, some in zip(together, frames, strict=True):
+        alone = candidates_of(some, rule)
+        np.testing.assert_array_equal(found.rotation, alone.rotation)
+        np.testing.assert_array_equal(found.explained, alone.explained)
+
+
 def test_the_comparison_is_about_many_candidates():
     rule = Rule(VoxelGrid(of_cell(*CELLS[3], seed=1), 7, 2.0), 0.03, 0.17, 3)
     assert assert_same(frame(rule, 14, np.random.default_rng(0)), rule) > 100
@@ -83,7 +102,7 @@ def test_wide_and_narrow_tubes():
     assert_same(np.array([[0.02, 0.0, 0.0], [0.0, 0.021, 0.001]]), wide)
     narrow = Rule(VoxelGrid(lattice, 1000, 1.0), 0.0, 0.3, 2)
     exact = (np.array([[1, 2, 3], [3, 0, 1], [0, 2, 2]]) / [24, 24, 18]) @ quaternions.rotation_matrices(SAMPLES[777])
-    assert 777 in orientation_search.search(exact, narrow, orientation_search.shell(narrow), SAMPLES, TREE).rotation
+    assert 777 in candidates_of(exact, narrow).rotation
     assert_same(exact, narrow)
 
 
@@ -94,7 +113,7 @@ def test_a_peak_at_the_tolerance_counts():
     number = 4321
     for factor, expected in ((1, True), (1 - 1e-7, True), (1 + 1e-7, False)):
         peak = (np.array([2, 1, 0]) / 24 + factor * offset) @ quaternions.rotation_matrices(SAMPLES[number])
-        found = orientation_search.search(peak[None], rule, orientation_search.shell(rule), SAMPLES, TREE)
+        found = candidates_of(peak[None], rule)
         assert (number in found.rotation) is expected
 
 
@@ -103,17 +122,17 @@ def test_two_peaks_of_one_reflection_count_once():
     rule = Rule(VoxelGrid(lattice, 15, 2.5), 0.0, 0.3, 2)
     turned = quaternions.rotation_matrices(SAMPLES[99])
     split = (np.array([[2, 1, 0], [2, 1, 0]]) / 24 + np.array([[0, 0, 0.003], [0, 0, -0.003]])) @ turned
-    found = orientation_search.search(split, rule, orientation_search.shell(rule), SAMPLES, TREE)
+    found = candidates_of(split, rule)
     assert 99 not in found.rotation
     with_another = np.concatenate([split, (np.array([[0, 3, 0]]) / 24) @ turned])
-    found = orientation_search.search(with_another, rule, orientation_search.shell(rule), SAMPLES, TREE)
+    found = candidates_of(with_another, rule)
     assert found.explained[found.rotation.tolist().index(99)] == 3
 
 
 def test_no_peaks_or_none_that_a_reflection_can_explain():
     rule = Rule(VoxelGrid(of_cell(24, 24, 18, 90, 90, 90), 15, 1.0), 0.0, 0.3, 1)
     for nothing in (np.empty((0, 3)), np.array([[0.03, 0, 0]])):
-        assert len(orientation_search.search(nothing, rule, orientation_search.shell(rule), SAMPLES, TREE).rotation) == 0
+        assert len(candidates_of(nothing, rule).rotation) == 0
 
 
 @given(st.integers(0, 10**6))
@@ -137,7 +156,7 @@ def test_the_distance_from_a_circle_is_half_the_angle(seed):
 
 
 def test_candidates_of_the_reference(reference_data, tmp_path):
-    """All frames with at most six peaks, and each tenth of the others: the same rotations, and none where there is no file."""
+    """Each second frame: the same rotations, and none where there is no file."""
     root = reference_data / "emc"
     for name in ("outlier", "radial-bg"):
         with tarfile.open(root / "Data" / "run1" / f"{name}.tar.xz") as archive:
@@ -151,16 +170,17 @@ def test_candidates_of_the_reference(reference_data, tmp_path):
     rule = Rule(VoxelGrid(of_cell(24, 24, 18, 90, 90, 90), 15, 2.5), 8 / (wavelength * D), limit / (wavelength * D), 3)
     samples, _ = quaternions.samples(17)
     tree, points = sample_tree(samples), orientation_search.shell(rule)
-    compared = 0
+    used, expected = {}, {}
     for number in range(0, 900, 2):
         patches = peaks.read(tmp_path / f"Data/run1/outlier/peak-{number:05d}.dat")
-        used = patches.selected((patches.sizes >= 2) & (patches.sizes <= 30))
-        found_peaks = centroids(used, q, place) / (wavelength * D)
-        found_peaks = found_peaks[orientation_search.in_shell(rule, found_peaks)]
-        expected = candidates.read_frame(tmp_path / f"Data/run1/radial-bg/prob_orien-{number:05d}.dat")
-        if 3 <= len(found_peaks) <= 60:
-            np.testing.assert_array_equal(orientation_search.search(found_peaks, rule, points, samples, tree).rotation, expected)
-            compared += len(expected)
-        else:
-            assert len(expected) == 0
-    assert compared > 30000
+        accepted = patches.selected((patches.sizes >= 2) & (patches.sizes <= 30))
+        q_of_peaks = centroids(accepted, q, place) / (wavelength * D)
+        q_of_peaks = q_of_peaks[orientation_search.in_shell(rule, q_of_peaks)]
+        expected[number] = candidates.read_frame(tmp_path / f"Data/run1/radial-bg/prob_orien-{number:05d}.dat")
+        if 3 <= len(q_of_peaks) <= 60:
+            used[number] = q_of_peaks
+    assert not any(len(expected[number]) for number in expected if number not in used)
+    found = dict(zip(used, orientation_search.search(list(used.values()), rule, points, samples, tree)))
+    for number, of_frame in found.items():
+        np.testing.assert_array_equal(of_frame.rotation, expected[number])
+    assert sum(len(of_frame.rotation) for of_frame in found.values()) > 30000

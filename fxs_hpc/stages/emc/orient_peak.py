@@ -4,8 +4,10 @@ Ranks take every P-th frame; frames do not depend on each other, so the files ar
 held once per node. Files of an earlier run are removed where a frame has no candidates any more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from fxs_hpc.config.emc.background import Frames, Peaks
 from fxs_hpc.config.emc.orientation import Lattice, Rotations
 from fxs_hpc.emc.detector import Pixels
-from fxs_hpc.emc.orientation_search import Found, Rule, Shell, in_shell, search, shell
+from fxs_hpc.emc.orientation_search import Rule, Shell, in_shell, search, shell
 from fxs_hpc.emc.peaks import centroids
 from fxs_hpc.emc.quaternions import sample_count
 from fxs_hpc.emc.sample_tree import SampleTree, empty_tree, fill, memory
@@ -29,9 +31,8 @@ from fxs_hpc.stages.emc.context import Context, Plan
 from fxs_hpc.stages.emc.progress import shown
 
 COUNTS = "orient-peak/num_prob_orien.dat"
-BATCH = 32
-"""Frames that a rank works on between two reports of its progress, for each of its threads."""
-NOTHING = Found(np.empty(0, np.int32), np.empty(0, np.int32))
+BATCH = 16
+"""Frames that go down the tree of samples together."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class FrameSearch:
         """Lattice points that peaks may belong to."""
         return shell(self.rule)
 
-    def __call__(self, path: str) -> candidates.Explained:
-        """Candidates of the frame whose peaks are in `path`."""
+    def peaks_of(self, path: str) -> NDArray[np.float64]:
+        """Peaks of the frame described by `path`, 1/Angstrom."""
         keys = self.keys
         patches = peaks.read(path)
         used = patches.selected((patches.sizes >= keys.min_patch_sz) & (patches.sizes <= keys.max_patch_sz))
@@ -74,10 +75,14 @@ class FrameSearch:
             q = centroids(used, self.pixels.q, self.place) * self.unit
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
-        q = q[in_shell(self.rule, q)]
-        searched = keys.min_num_peak <= len(q) <= keys.max_num_peak
-        found = search(q, self.rule, self.points, self.samples, self.tree) if searched else NOTHING
-        return candidates.Explained(found.rotation, found.explained, len(q))
+        return q[in_shell(self.rule, q)]
+
+    def __call__(self, paths: Sequence[str]) -> list[candidates.Explained]:
+        """Candidates of the frames whose peaks are in `paths`."""
+        frames = [self.peaks_of(path) for path in paths]
+        tried = [frame if self.keys.min_num_peak <= len(frame) <= self.keys.max_num_peak else frame[:0] for frame in frames]
+        found = search(tried, self.rule, self.points, self.samples, self.tree)
+        return [candidates.Explained(one.rotation, one.explained, len(frame)) for one, frame in zip(found, frames)]
 
 
 def run(context: Context) -> None:
@@ -87,16 +92,17 @@ def run(context: Context) -> None:
     first(context.ranks, lambda: _begin(context, lists, find))
     mine = interleaved(len(lists), context.ranks.rank, context.ranks.size)
 
-    def one(number: int) -> tuple[int, float]:
-        found = find(lists.peak[number])
-        candidates.write_frame(lists.orientation[number], found)
-        return len(found.rotation), float(found.peaks.max() / found.of_peaks) if len(found.rotation) else np.nan
+    def some(numbers: Sequence[int]) -> list[tuple[int, float]]:
+        found = find([lists.peak[number] for number in numbers])
+        for number, one in zip(numbers, found):
+            candidates.write_frame(lists.orientation[number], one)
+        return [(len(one.rotation), one.peaks.max() / one.of_peaks if len(one.rotation) else np.nan) for one in found]
 
-    step = BATCH * context.threads
-    batches = [mine[start : start + step] for start in range(0, len(mine), step)]
+    batches = [mine[start : start + BATCH] for start in range(0, len(mine), BATCH)]
+    steps = [batches[start : start + context.threads] for start in range(0, len(batches), context.threads)]
     results: list[tuple[int, float]] = []
-    for batch in shown(batches, len(batches), "frames", context.ranks, context.say):
-        results += over(one, batch, context.threads)
+    for step in shown(steps, len(steps), "frames", context.ranks, context.say):
+        results += chain.from_iterable(over(some, step, context.threads))
     parts = context.ranks.all_gather(np.array(results).reshape(-1, 2))
     frame_results.settle(context.ranks)
     table = np.empty((len(lists), 2))
