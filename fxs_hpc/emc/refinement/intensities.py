@@ -20,18 +20,14 @@ STEPS = 30
 PRECISION = 1e-9
 _TO_BOUND = 0.9
 
-Combine = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Sum over all ranks (`Alone`: a copy); the smallest over ranks is taken as well, see `Together`."""
+Gather = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""All blocks' rows of an array float64[blocks, ...], those held elsewhere as well, in the order of the frames. Sums are taken over the
+blocks in that order by everybody, so that they do not depend on who holds which block."""
 
 
-class Together(NamedTuple):
-    """Sum and minimum of an array over all who hold frames."""
-
-    sum: Combine
-    smallest: Combine
-
-
-ALONE = Together(lambda array: array, lambda array: array)
+def alone(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gather of one who holds all blocks."""
+    return array
 
 
 class Heights(NamedTuple):
@@ -91,7 +87,7 @@ def _kernels() -> Any:
     return moments, slopes
 
 
-def fit_heights(seen: list[Observations], unique: NDArray[np.int32], used: list[NDArray[np.bool_]], together: Together = ALONE) -> Heights:
+def fit_heights(seen: list[Observations], unique: NDArray[np.int32], used: list[NDArray[np.bool_]], gather: Gather = alone) -> Heights:
     """Most likely heights.
 
     Parameters
@@ -102,19 +98,21 @@ def fit_heights(seen: list[Observations], unique: NDArray[np.int32], used: list[
         Set of equivalent reflections of each reflection.
     used : list of bool[frames of the block]
         Frames that count.
-    together : Together
-        Sums over those who hold other frames.
+    gather : callable
+        See `Gather`.
     """
     size = int(unique.max()) + 1
-    total, bound = np.zeros((4, size)), np.full(size, np.inf)
-    for block, mine in zip(seen, used, strict=True):
-        _kernels()[0](block, unique, mine, total, bound)
-    total, bound = together.sum(total), together.smallest(bound)
+    moments = np.zeros((len(seen), 5, size))
+    moments[:, 4] = np.inf
+    for block, mine, sums in zip(seen, used, moments, strict=True):
+        _kernels()[0](block, unique, mine, sums[:4], sums[4])
+    moments = gather(moments)
+    total, bound = moments[:, :4].sum(axis=0), moments[:, 4].min(axis=0)
     known = total[0] > 0
     lowest = np.where(np.isfinite(bound), -_TO_BOUND * bound, 0.0)
     heights = np.maximum(np.divide(total[1] - total[2], total[0], out=np.zeros(size), where=known), lowest)
     for _ in range(STEPS):
-        sums = together.sum(_slopes(seen, unique, used, heights))
+        sums = gather(_slopes(seen, unique, used, heights)).sum(axis=0)
         step = np.divide(sums[0], sums[1], out=np.zeros(size), where=sums[1] > 0)
         step = np.where(known & (sums[1] <= 0), lowest - heights, step)
         new = np.maximum(heights + np.clip(step, -0.5 * np.abs(heights) - 1e-6, np.maximum(4 * np.abs(heights), np.abs(lowest))), lowest)
@@ -122,15 +120,15 @@ def fit_heights(seen: list[Observations], unique: NDArray[np.int32], used: list[
         heights = new
         if np.all(change <= PRECISION * (np.abs(heights) + heights.mean())):
             break
-    sums = together.sum(_slopes(seen, unique, used, heights))
+    sums = gather(_slopes(seen, unique, used, heights)).sum(axis=0)
     return _with_errors(heights, sums, total[3], known)
 
 
 def _slopes(seen: list[Observations], unique: NDArray[np.int32], used: list[NDArray[np.bool_]], heights: NDArray) -> NDArray[np.float64]:
-    """Sums of the score, the observed information, and the squared score of each peak."""
-    sums = np.zeros((3, len(heights)))
-    for block, mine in zip(seen, used, strict=True):
-        _kernels()[1](block, unique, mine, heights, sums)
+    """Sums of the score, the observed information, and the squared score of each peak, float64[blocks, 3, unique]."""
+    sums = np.zeros((len(seen), 3, len(heights)))
+    for block, mine, row in zip(seen, used, sums, strict=True):
+        _kernels()[1](block, unique, mine, heights, row)
     return sums
 
 

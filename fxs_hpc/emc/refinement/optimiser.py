@@ -58,6 +58,10 @@ class Found(NamedTuple):
     evaluations: NDArray[np.int32]
     accepted: NDArray[np.bool_]
 
+    def of(self, frames: NDArray) -> "Found":
+        """Some of the frames."""
+        return Found(*(column[frames] for column in self))
+
 
 @numba.njit(**INLINE)
 def copy(source, target):  # type: ignore[no-untyped-def]

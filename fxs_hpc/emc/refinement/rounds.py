@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.emc.refinement.common import COMMON, Geometry, normal_equations
-from fxs_hpc.emc.refinement.intensities import ALONE, Heights, Together, fit_heights
+from fxs_hpc.emc.refinement.intensities import Gather, Heights, alone, fit_heights
 from fxs_hpc.emc.refinement.judging import FEW, LARGEST_SHARE, LEAST_GAIN, SHAPE_ERROR, accepted, unexplained_pixels
 from fxs_hpc.emc.refinement.observations import BRIGHT_SIGMAS, Observations, observe
 from fxs_hpc.emc.refinement.optimiser import NO_EXTRA, Found, Stage, refine
@@ -269,24 +269,22 @@ class RoundEnd(NamedTuple):
     log_scale: float
 
 
-def finish(results: list[BlockResult], model: Model, options: Options, together: Together = ALONE) -> RoundEnd:
+def finish(results: list[BlockResult], model: Model, options: Options, gather: Gather = alone) -> RoundEnd:
     """Heights of all frames held here and elsewhere, and which frames they accept."""
     unique = model.lattice.unique
     seen = [result.seen for result in results]
     good = [result.found.accepted & np.isfinite(result.found.gain) for result in results]
     unexplained = [np.zeros(len(mine), np.int32) for mine in good]
     for _ in range(JUDGEMENTS):
-        heights = fit_heights(seen, unique, good, together)
+        heights = fit_heights(seen, unique, good, gather)
         unexplained = [unexplained_pixels(block, unique, heights.value, options.bright_sigmas, options.shape_error) for block in seen]
         good = [
             accepted(result.found.gain, result.seen.bright, left, options.largest_share, options.few, options.least_gain)
             for result, left in zip(results, unexplained, strict=True)
         ]
-    heights = fit_heights(seen, unique, good, together)
-    sums = np.zeros(2)
-    for result, mine in zip(results, good, strict=True):
-        sums += [np.exp(result.found.state[mine, LOG_PHI]).sum(), mine.sum()]
-    total, count = together.sum(sums)
+    heights = fit_heights(seen, unique, good, gather)
+    sums = [[np.exp(result.found.state[mine, LOG_PHI]).sum(), mine.sum()] for result, mine in zip(results, good, strict=True)]
+    total, count = gather(np.array(sums, float).reshape(-1, 2)).sum(axis=0)
     scale = total / count if count and total > 0 else 1.0
     return RoundEnd(heights.scaled(float(scale)), unexplained, good, float(np.log(scale)))
 

@@ -172,7 +172,7 @@ def bright_patches(
     extra: NDArray[np.float32] = NO_EXTRA[0],
     sigmas: float = BRIGHT_SIGMAS,
 ) -> Bright:
-    """As `bright_pixels` for the sums over patches of `side` x `side` cells: weak blurred peaks stand out of those, not of single pixels."""
+    """As `bright_pixels` for sums over `side` x `side` cells: weak blurred peaks stand out of those, not of single pixels."""
     columns = -(-pixels.columns // side)
     cell = np.repeat(np.arange(pixels.rows * pixels.columns), np.diff(pixels.first))
     patch = (cell // pixels.columns // side) * columns + cell % pixels.columns // side
@@ -184,7 +184,7 @@ def bright_patches(
     size = int(patch.max()) + 1
 
     def total(values: NDArray) -> NDArray[np.float64]:
-        return np.bincount(number, values[live], size)
+        return np.bincount(number, values[live].astype(np.float64), size).astype(np.float64)
 
     photon, level, polar, members = total(counts), total(ground), total(pixels.polar), total(np.ones(len(excess)))
     above = photon - level - (sigmas**2 - 1) / 6
