@@ -2,7 +2,7 @@
 # make demo-emc  a simulated crystal through the stages of EMC with two ranks, held against the truth
 # make test      the whole test suite, with its own set-up
 # make slurm-test  the tests on a SLURM that they start themselves (as root)
-# make docs      docs/settings.md from the definitions
+# make docs      docs/settings.md and docs/stages.md from the definitions
 # make jobs      jobs/ from the table of stages
 # make clean     remove what these made
 
@@ -63,6 +63,7 @@ check: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m fxs_hpc.config.document docs/settings.md
+	$(BIN)/python -m fxs_hpc.stages.document docs/stages.md
 
 jobs: $(VENV)/.installed
 	$(BIN)/python -m fxs_hpc.cluster.job_files jobs

@@ -26,6 +26,10 @@ def main() -> None:
       fxs-hpc fxs simulate_ccd tutorial extract tutorial reconstruct tutorial average tutorial
       fxs-hpc fxs --help         the commands of fluctuation X-ray scattering
       fxs-hpc emc --help         the stages of serial crystallography by expand-maximize-compress
+    \b
+    Whole pipelines:
+      fxs-hpc run emc            here and now, from the first stage that is not done
+      fxs-hpc submit emc         as jobs of a cluster; fxs-hpc status, logs, cancel, resume
     """
 
 

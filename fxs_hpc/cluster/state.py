@@ -36,6 +36,8 @@ class Submitted:
         Where its script and logs are, relative to the working directory.
     script : str
         The submitted script.
+    after : str
+        Numbers of the jobs that it waits for.
     last : str
         State when it was last looked at, for when SLURM has forgotten it.
     """
@@ -47,6 +49,7 @@ class Submitted:
     when: str
     folder: str
     script: str = ""
+    after: str = ""
     last: str = ""
 
     def logs(self, home: Path) -> list[Path]:

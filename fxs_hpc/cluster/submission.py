@@ -101,7 +101,7 @@ class Submission:
         numbers = [job.number for job in before]
         new = self._array(row, wanted, numbers) if row.launch == "array" else self._plain(row, wanted, numbers)
         for job in new:
-            self._say(f"{row.name}: job {job.number}{_described(job)}{', after ' if numbers else ''}{', '.join(numbers)}")
+            self._say(f"{row.name}: job {job.number}{_described(job)}{f', after {job.after}' if job.after else ''}")
             yield job
 
     def _plain(self, row: Row, wanted: Request, before: Sequence[str]) -> Iterator[Submitted]:
@@ -113,30 +113,28 @@ class Submission:
             words.remove("--requeue")
         for part in range(parts):
             last = part == parts - 1
-            number, folder, script = self._send(row, wanted, waits_for, [words if last else [*words, "--continued"]])
-            yield Submitted(row.name, STAGE if last else PART, number, 0, _now(), folder, script)
-            waits_for = sbatch.dependency(after_end=[number])
+            yield (job := self._send(row, wanted, waits_for, [words if last else [*words, "--continued"]], STAGE if last else PART))
+            waits_for = sbatch.dependency(after_end=[job.number])
 
     def _array(self, row: Row, wanted: Request, before: Sequence[str]) -> Iterator[Submitted]:
         """Tasks that know nothing of each other, and a job that collects what they have finished."""
         tasks = array_tasks(row.parts(self._config), wanted, slurm.largest_array())
         words = sbatch.stage_words(row, str(self._config.path))
         shares = [[*words, "--share", f"{task}/{tasks}"] for task in range(tasks)]
-        number, folder, script = self._send(row, wanted, sbatch.dependency(before), shares)
-        yield Submitted(row.name, STAGE, number, tasks, _now(), folder, script)
+        yield (array := self._send(row, wanted, sbatch.dependency(before), shares, STAGE))
         collecting = replace(wanted, options={key: value for key, value in wanted.options.items() if key != "gres"})
-        waits_for = sbatch.dependency(before, [number])
-        number, folder, script = self._send(row, collecting, waits_for, [[*words, "--collect"]], "-collect")
-        yield Submitted(row.name, COLLECT, number, 0, _now(), folder, script)
+        yield self._send(row, collecting, sbatch.dependency(before, [array.number]), [[*words, "--collect"]], COLLECT)
 
-    def _send(self, row: Row, wanted: Request, waits_for: str, commands: Sequence[list[str]], suffix: str = "") -> tuple[str, str, str]:
-        """Number, folder and script of a new job."""
+    def _send(self, row: Row, wanted: Request, waits_for: str, commands: Sequence[list[str]], role: str) -> Submitted:
+        """Submit a new job; an array has a command for each of its tasks."""
         folder = self._home / state.FOLDER / row.name
         folder.mkdir(parents=True, exist_ok=True)
-        parameters = sbatch.submitit_parameters(wanted, row.name + suffix, waits_for, len(commands))
-        number = send(folder, parameters, commands)
+        name = f"{row.name}-{role}" if role == COLLECT else row.name
+        number = send(folder, sbatch.submitit_parameters(wanted, name, waits_for, len(commands)), commands)
         shown = folder.relative_to(self._home)
-        return number, str(shown), str(shown / f"{number}_submission.sh")
+        tasks = len(commands) if row.launch == "array" and role == STAGE else 0
+        after = ", ".join(number for kind in waits_for.split(",") for number in kind.split(":")[1:])
+        return Submitted(row.name, role, number, tasks, _now(), str(shown), str(shown / f"{number}_submission.sh"), after)
 
     def _cancel_orphans(self, states: Mapping[str, Sequence[slurm.Job]]) -> None:
         orphans = [number for number, entries in states.items() if any(entry.orphan for entry in entries)]

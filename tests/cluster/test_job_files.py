@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fxs_hpc.cluster import job_files
+from fxs_hpc.stages import document
 from fxs_hpc.stages.table import PIPELINES
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -22,6 +23,10 @@ def test_every_stage_has_both_kinds():
     for rows in PIPELINES.values():
         for row in rows:
             assert {f"{row.name}.py", f"{row.name}.sbatch"} <= set(job_files.texts())
+
+
+def test_the_page_of_stages_is_that_of_the_table():
+    assert (JOBS.parent / "docs" / "stages.md").read_text() == document.markdown(), "run `make docs`"
 
 
 @pytest.mark.parametrize("name", sorted(name for name in job_files.texts() if name.endswith(".sbatch")))
