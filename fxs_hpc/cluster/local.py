@@ -178,7 +178,7 @@ def _back_into_the_queue(row: Row, say: Say) -> None:
 
 
 def _stops_cleanly(row: Row) -> bool:
-    return isinstance(row, EmcRow) and row.resumable
+    return isinstance(row, EmcRow) and row.stage.timed
 
 
 def _command(row: Row, config: RunConfig, say: Say, place: Place) -> list[str]:

@@ -10,6 +10,7 @@ class Refinement(Section):
     """Orientations off the grid, and intensities with error estimates."""
 
     refine_dir: FilePath = setting("Data/off-grid", "folder of the iter_flag-N results of refine-orientations")
+    refine_rounds: Count = setting(3, "rounds of refine-orientations in a chain of stages")
     refine_starts: Count = setting(12, "different candidate orientations that a frame is refined from")
     start_error: Positive = setting(1.2, "error of the nearest candidate: half the step of the rotation samples", "degrees")
     peak_width: Annotated[Positive | None, Auto] = setting(

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.config.emc.keys import EmcConfig
 from fxs_hpc.config.emc.refinement import Refinement
 from fxs_hpc.emc.refinement.ambiguity import reindexed, reindexed_rotations, require, resolve, spots_of
 from fxs_hpc.emc.refinement.common import step
@@ -29,6 +30,7 @@ from fxs_hpc.stages.emc.context import Context, Plan
 from fxs_hpc.stages.emc.flag_folder import flag_folders
 from fxs_hpc.stages.emc.refinement_inputs import Candidates, Problem, Start, problem, starts
 from fxs_hpc.stages.emc.refinement_search import recovered_frames, second_lattices
+from fxs_hpc.stages.row import Standing
 
 OBSERVED_BYTES = 14_000
 """Of a frame, kept for the heights: about 100 peaks and 600 pixels with photons."""
@@ -71,6 +73,13 @@ def run(
         standing = _round(context, made, candidates, blocks, standing, number, number == rounds, recover, second_lattice)
     if standing.number >= rounds and last and standing.number == _number(last):
         context.say(f"round {standing.number} is there already; nothing to do")
+
+
+def standing(keys: EmcConfig) -> Standing:
+    """How many rounds there are."""
+    section = keys.section(Refinement)
+    made = max(flag_folders(keys.path(section.refine_dir)), default=0)
+    return Standing(made >= section.refine_rounds, f"iter_flag-{made}" if made else "", made, section.refine_rounds)
 
 
 def plan(context: Context) -> Plan:
@@ -133,7 +142,7 @@ def _round(
     results = _refined(context, made, candidates, blocks, standing, number)
     results = _indexed(context, made, results, blocks, number)
     end = finish(results, standing.model, made.options, gather(context))
-    found = [state.rounded(rescaled(result.found, end, place)) for place, result in enumerate(results)]
+    found = [rescaled(result.found, end, place) for place, result in enumerate(results)]
     model = _updated(context, made, standing.model, results, end)
     extra = output.Extra()
     if final and recover:

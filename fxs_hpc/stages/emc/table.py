@@ -45,6 +45,8 @@ class Stage:
         What a chain of stages puts behind the config file; `{key}` as above.
     iterating : bool
         Whether it goes on after its last complete iteration.
+    timed : bool
+        Whether it takes `--time-limit`, and stops in order at SIGUSR1.
     judges : bool
         Whether its module says by `standing(keys)` how far it has come; that of an iterating stage always does.
     chained : bool
@@ -61,6 +63,7 @@ class Stage:
     makes: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     iterating: bool = False
+    timed: bool = False
     judges: bool = False
     chained: bool = True
 
@@ -207,6 +210,7 @@ _ROWS = (
         makes=("{prob_dir}",),
         arguments=("{low_res_iterations}", "--resume", "--until-converged"),
         iterating=True,
+        timed=True,
     ),
     Stage(
         "move-recon-files",
@@ -288,7 +292,10 @@ _ROWS = (
         "refine-orientations",
         "Orientations off the grid, and intensities with error estimates: the way to high resolution.",
         (Detector, Frames, Background, Lattice, Rotations, Reduction, Reconstruction, LocalUpdate, Refinement),
-        chained=False,
+        reads=("{mpi_datafile}", "{prob_orien_file}", "{reduced_data_id_file}", "aux/sym-op.dat", "{quat_file}"),
+        makes=("{refine_dir}/history.jsonl",),
+        arguments=("{refine_rounds}", "--resume"),
+        iterating=True,
     ),
     Stage(
         "cal-CC",
@@ -297,7 +304,8 @@ _ROWS = (
         "CC1/2 of the halves, resolution, merged intensities as MTZ and CrystFEL list.",
         (Detector, Crystal, Lattice, Reconstruction, Refinement),
         "cal-CC.py",
-        chained=False,
+        reads=("{refine_dir}/history.jsonl", "aux/sym-op.dat"),
+        makes=("cal-CC/merged.mtz", "cal-CC/merged.hkl"),
     ),
 )
 
