@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 from fxs_hpc.config.emc.detector import Detector
 from fxs_hpc.config.emc.orientation import Lattice as LatticeKeys
 from fxs_hpc.config.emc.simulation import Simulation
+from fxs_hpc.emc.lattice import Lattice
 from fxs_hpc.emc.simulation import Experiment
 from fxs_hpc.emc.truth import Kind, Population, Truth, draw, kinds
-from fxs_hpc.files.emc import simulated_frames, truth
+from fxs_hpc.files.emc import basis, simulated_frames, truth
 from fxs_hpc.parallel.communicator import first
 from fxs_hpc.parallel.partition import block, interleaved
 from fxs_hpc.stages.emc.context import Context, Plan
 from fxs_hpc.stages.emc.progress import shown
-from fxs_hpc.stages.emc.simulated_experiment import experiment
+from fxs_hpc.stages.emc.simulated_experiment import experiment, lattice_path
 
 BYTES = {"cbf": 1.02, "hdf5": 0.7}
 """Size of a pixel on disk where backgrounds are of a few photons."""
@@ -27,7 +28,7 @@ def run(context: Context) -> None:
     model = experiment(context)
     people = population(keys)
     folder = context.config.path(keys.sim_dir)
-    first(context.ranks, lambda: folder.mkdir(parents=True, exist_ok=True))
+    first(context.ranks, lambda: _prepare(context, model.intensities.lattice))
     _describe(context, model, people)
     (_write_cbf if keys.sim_format == "cbf" else _write_hdf5)(context, model, people)
     context.ranks.barrier()
@@ -37,8 +38,17 @@ def run(context: Context) -> None:
         context.say(f"{people.frames} frames in {folder}, the truth in {place / 'truth.h5'}")
 
 
-def plan(context: Context) -> Plan:
-    """Disk of the frames."""
+def _prepare(context: Context, lattice: Lattice) -> None:
+    """Make the folder of the frames; tell the later stages the lattice."""
+    context.config.path(context.config.section(Simulation).sim_dir).mkdir(parents=True, exist_ok=True)
+    if not lattice_path(context).exists():
+        basis.write(lattice_path(context), lattice)
+
+
+def plan(context: Context) -> Plan | None:
+    """Disk of the frames; nothing where config.ini speaks of no simulation."""
+    if not any(key.startswith("sim_") for key in context.config.run.emc):
+        return None
     keys, model = context.config.section(Simulation), experiment(context)
     pixels = len(model.background)
     size = int(keys.sim_frames * pixels * BYTES[keys.sim_format])

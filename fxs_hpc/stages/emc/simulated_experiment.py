@@ -54,20 +54,25 @@ def shared_raster(context: Context, geometry: Geometry, masked: NDArray[np.bool_
 
 
 def lattice(context: Context) -> Lattice:
-    """The lattice of aux/basis-vec.dat; where there is none, that of the key sim_cell, which is then written there.
+    """The lattice of aux/basis-vec.dat; where there is none, that of the key sim_cell.
 
     a lies along x, b in the plane of x and y.
     """
-    keys, path = context.config.section(Simulation), context.home / "aux" / "basis-vec.dat"
-    if keys.sim_cell is None:
+    cell = context.config.section(Simulation).sim_cell
+    if cell is None:
         return inputs.lattice(context)
-    made = Lattice(np.round(gemmi.UnitCell(*keys.sim_cell).orth.mat.tolist(), DIGITS))
-    return first(context.ranks, lambda: _written(path, made))
+    made = Lattice(np.round(gemmi.UnitCell(*cell).orth.mat.tolist(), DIGITS))
+    return first(context.ranks, lambda: _agreeing(lattice_path(context), made))
 
 
-def _written(path: Path, made: Lattice) -> Lattice:
+def lattice_path(context: Context) -> Path:
+    """aux/basis-vec.dat."""
+    return context.home / "aux" / "basis-vec.dat"
+
+
+def _agreeing(path: Path, made: Lattice) -> Lattice:
     if not path.exists():
-        basis.write(path, made)
+        return made
     found = basis.read(path)
     if not np.allclose(found.cell, made.cell, rtol=CELL_TOLERANCE):
         cells = " and ".join(", ".join(f"{value:.6g}" for value in cell) for cell in (found.cell, made.cell))

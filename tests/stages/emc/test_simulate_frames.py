@@ -139,6 +139,9 @@ def test_wrong_keys_are_named_before_any_work(home, keys, message):
 
 
 def test_plan_says_how_much(home):
-    small_run.context(home)
     made = simulate_frames.plan(small_run.context(home))
+    assert not (home / "aux").exists()
     assert made.disk == pytest.approx(25 * 60 * 70, rel=0.1) and "25 frames of 4200 pixels" in made.lines[0]
+    text = (home / "config.ini").read_text()
+    (home / "config.ini").write_text("\n".join(line for line in text.splitlines() if not line.startswith("sim_")))
+    assert simulate_frames.plan(small_run.context(home)) is None
