@@ -91,7 +91,7 @@ def intensity_search(work: Workload, low: int, tile: FrameTile, detector: Detect
 def phi_search(work: Workload, low: int, tile: FrameTile, detector: DetectorTable, cubes: PeakCubes, field: Field) -> Found:
     """Probabilities, and new scale factors."""
     assignment, evidence, log_likelihood = searched(work, low, tile, detector, cubes, field)
-    phi = updated(assignment, tile, work.rotations, detector, cubes, field.values)
+    phi = updated(work.evaluations.tomograms(low, assignment), tile, work.rotations, detector, cubes, field.values)
     return Found(assignment, evidence, log_likelihood, phi, np.zeros(1, np.int64), np.empty(0, np.int16))
 
 

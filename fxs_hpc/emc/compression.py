@@ -54,12 +54,17 @@ def spread(sums, value, weight, slot, base, side, x, y, z):  # type: ignore[no-u
     """Add weight * w * value and weight * w to the eight voxels around x, y, z of the cube that begins at `base`."""
     ix, iy, iz = int(x), int(y), int(z)
     fx, fy, fz = x - ix, y - iy, z - iz
-    for corner in range(8):
-        dx, dy, dz = corner >> 2, (corner >> 1) & 1, corner & 1
-        share = (fx if dx else 1 - fx) * (fy if dy else 1 - fy) * (fz if dz else 1 - fz) * weight
-        voxel = slot[base + ((ix + dx) * side + iy + dy) * side + iz + dz]
-        sums[0, voxel] += share * value
-        sums[1, voxel] += share
+    i = base + (ix * side + iy) * side + iz
+    for dx in range(2):
+        along_x = weight * (fx if dx else 1 - fx)
+        for dy in range(2):
+            along_xy = along_x * (fy if dy else 1 - fy)
+            row = i + (dx * side + dy) * side
+            low, high = slot[row], slot[row + 1]
+            sums[0, low] += along_xy * (1 - fz) * value
+            sums[1, low] += along_xy * (1 - fz)
+            sums[0, high] += along_xy * fz * value
+            sums[1, high] += along_xy * fz
 
 
 @njit(**COMPILE)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.probabilities import Assignment
+
 
 @dataclass(frozen=True)
 class Evaluations:
@@ -40,6 +42,21 @@ class Evaluations:
         counts = np.diff(self.first[low : high + 1])
         offset = np.repeat(self.start[low:high] - self.start[low], counts)
         return values[self.serves[self.first[low] : self.first[high]] + offset]
+
+    def tomograms(self, low: int, assignment: Assignment) -> Assignment:
+        """The assignment of frames from `low` on with rotations of one tomogram put together; for what depends on the tomogram alone."""
+        counts = np.diff(assignment.first)
+        frame = np.repeat(np.arange(low, low + len(counts)), counts)
+        span, high = int(self.rotation.max(initial=0)) + 1, low + len(counts)
+        part = slice(self.first[low], self.first[high])
+        listed = np.repeat(np.arange(low, high), np.diff(self.first[low : high + 1])) * span + self.rotation[part]
+        place = np.searchsorted(listed, frame * span + assignment.rotation)
+        wanted = self.wanted[self.start[frame] + self.serves[part][place]]
+        keys, start, group = np.unique(frame * span + wanted, return_index=True, return_inverse=True)
+        first = np.searchsorted(frame[start], np.arange(low, high + 1))
+        return Assignment(
+            first.astype(np.int64), wanted[start], np.bincount(group.reshape(-1), assignment.probability, len(keys)).astype(np.float64)
+        )
 
 
 def evaluations(first: NDArray[np.int64], rotation: NDArray[np.int32], representative: NDArray[np.int32]) -> Evaluations:

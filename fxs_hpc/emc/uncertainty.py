@@ -74,7 +74,7 @@ def summed(found: Influences, reflections: int) -> Influences:
     Those of a frame's rotations are added by ascending rotation, in whatever order they come.
     """
     key = found.frame * reflections + found.reflection
-    order = np.lexsort((found.rotation, key))
+    order = np.argsort((key << 31) + found.rotation, kind="stable")
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     if not len(starts):
         return found
@@ -115,22 +115,26 @@ def _influences(observed, low, pairs, voxels, rotations, detector, cubes, found,
     x, y, z = np.empty(room), np.empty(room), np.empty(room)
     A, B, C, which = np.empty(most), np.empty(most), np.empty(most), np.empty(most, np.int64)
     volume = cubes.side * cubes.side * cubes.side
-    own = np.zeros((1, 2, volume))
+    # Weights of a corner beyond the cube are zero, but it is reached: room for one more layer.
+    reach = volume + cubes.side * cubes.side + cubes.side + 1
+    own, touched = np.zeros((1, 2, reach)), np.empty(reach + 1, np.int32)
+    marked = np.zeros(reach, np.bool_)
     at = 0
     while low < pairs:
         r, end = observed.rotation[low], low
         while end < pairs and observed.rotation[end] == r:
             end += 1
         if end - low > len(own):
-            own = np.zeros((end - low, 2, volume))
+            own = np.zeros((end - low, 2, reach))
         count = illuminated(r, rotations, detector, cubes, R, pixel, x, y, z, peak)
         t = 0
         while t < count:
-            k = peak[t]
+            k, some = peak[t], 0
             while t < count and peak[t] == k:
                 s = pixel[t]
                 live, total = gathered(observed, low, end, t, detector.bin[s], detector.polar[s], A, B, C, which)
                 if live:
+                    some = _touch(touched, some, marked, cubes.side, x[t], y[t], z[t])
                     W, mass = best(A, B, live, total), total / detector.polar[s]
                     curvature, noise = _curvature(observed, A, B, which, live, W)
                     if curvature > 0:
@@ -144,8 +148,9 @@ def _influences(observed, low, pairs, voxels, rotations, detector, cubes, found,
                 t += 1
             for j in range(low, end):
                 found.frame[at], found.reflection[at], found.rotation[at] = observed.frame[j], k, r
-                found.value[at] = _influence(own[j - low], voxels, k * volume)
+                found.value[at] = _influence(own[j - low], touched[:some], voxels, k * volume)
                 at += 1
+            marked[touched[:some]] = False
         low = end
     return at
 
@@ -167,20 +172,37 @@ def _add(own, share, value, side, x, y, z):  # type: ignore[no-untyped-def]
     """Add a pixel to the sums n and e of one frame in the cube of a reflection."""
     ix, iy, iz = int(x), int(y), int(z)
     fx, fy, fz = x - ix, y - iy, z - iz
-    for corner in range(8):
-        dx, dy, dz = corner >> 2, (corner >> 1) & 1, corner & 1
-        weight = (fx if dx else 1 - fx) * (fy if dy else 1 - fy) * (fz if dz else 1 - fz) * share
-        if weight > 0:
-            voxel = ((ix + dx) * side + iy + dy) * side + iz + dz
-            own[0, voxel] += weight * value
-            own[1, voxel] += weight
+    i = (ix * side + iy) * side + iz
+    for dx in range(2):
+        along_x = share * (fx if dx else 1 - fx)
+        for dy in range(2):
+            along_xy = along_x * (fy if dy else 1 - fy)
+            row = i + (dx * side + dy) * side
+            own[0, row] += along_xy * (1 - fz) * value
+            own[1, row] += along_xy * (1 - fz)
+            own[0, row + 1] += along_xy * fz * value
+            own[1, row + 1] += along_xy * fz
 
 
 @njit(**PIECE)
-def _influence(own, voxels, base):  # type: ignore[no-untyped-def]
-    """u of the sums n, e f8[2, cube], which are set back to zero."""
+def _touch(touched, count, marked, side, x, y, z):  # type: ignore[no-untyped-def]
+    """Note the eight voxels around a pixel; returns how many are noted."""
+    low = (int(x) * side + int(y)) * side + int(z)
+    for dx in range(2):
+        for dy in range(2):
+            row = low + (dx * side + dy) * side
+            for voxel in (row, row + 1):
+                touched[count] = voxel
+                count += not marked[voxel]
+                marked[voxel] = True
+    return count
+
+
+@njit(**PIECE)
+def _influence(own, touched, voxels, base):  # type: ignore[no-untyped-def]
+    """u of the sums n, e f8[2, cube] over the voxels `touched`, which are set back to zero."""
     result = 0.0
-    for i in range(own.shape[1]):
+    for i in touched:
         if own[1, i] > 0:
             inverse = voxels.inverse[base + i]
             leverage = min(own[1, i] * inverse, LARGEST_LEVERAGE)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fxs_hpc.emc.expansion import fill, tomogram
+from fxs_hpc.emc.probabilities import Assignment
 from tests.emc import small_emc
 
 
@@ -32,3 +33,18 @@ def test_equivalent_rotations_see_the_same(problem):
         assert all(abs(seen[0][pixel] - seen[1][pixel]) < 1e-10 for pixel in seen[0])
         shared += rotation != wanted
     assert shared >= 3
+
+
+def test_assignment_by_tomograms_keeps_the_probability_of_each(problem):
+    work = problem.work()
+    plan = work.evaluations
+    random = np.random.default_rng(2)
+    chosen = [np.sort(random.choice(np.arange(*plan.first[d : d + 2]), 6, replace=False)) for d in (2, 3)]
+    probability = random.random(12)
+    assignment = Assignment(np.array([0, 6, 12]), plan.rotation[np.concatenate(chosen)], probability)
+    found = plan.tomograms(2, assignment)
+    for place, frame in enumerate((2, 3)):
+        mine = slice(*found.first[place : place + 2])
+        wanted = plan.wanted[plan.start[frame] + plan.serves[chosen[place]]]
+        expected = {r: probability[6 * place : 6 * place + 6][wanted == r].sum() for r in np.unique(wanted)}
+        assert dict(zip(found.rotation[mine].tolist(), found.probability[mine])) == pytest.approx(expected)

@@ -273,8 +273,7 @@ class Engine:
         with self._watch.of("communicate"):
             intensity, weight, means = (self._slices.whole(self._ranks, values) for values in (part.intensity, part.weight, even))
         exposure = compression.Exposure(intensity, weight)
-        with self._watch.of("deviate"):
-            std, photon_std, merged_std = self._deviations(work, observed, edges, exposure)
+        std, photon_std, merged_std = self._deviations(work, observed, edges, exposure)
         return NewIntensity(
             means, model.sums(intensity), std, photon_std, merged_std, np.maximum.reduceat(exposure.seen, model.reflections.first[:-1])
         )
@@ -291,15 +290,17 @@ class Engine:
             parts.append(found._replace(rotation=work.number[found.rotation]))
             return variance
 
-        photons = self._over_blocks(photon_variance, edges)
-        own = uncertainty.summed(at_home(self._ranks, parts, task.blocks[task.owned]), model.reflections.count)
-        first, stop = self._own_blocks()
-
         def scatter(low: int, high: int) -> NDArray[np.float64]:
             return uncertainty.scatters(uncertainty.between(own, low, high), model.same.orbit)
 
-        frames = np.searchsorted(own.frame, task.blocks[first : stop + 1])
-        nodes = self._over_blocks(scatter, frames)
+        with self._watch.of("deviate"):
+            photons = self._over_blocks(photon_variance, edges)
+        with self._watch.of("communicate"):
+            found = at_home(self._ranks, parts, task.blocks[task.owned])
+        with self._watch.of("deviate"):
+            own = uncertainty.summed(found, model.reflections.count)
+            first, stop = self._own_blocks()
+            nodes = self._over_blocks(scatter, np.searchsorted(own.frame, task.blocks[first : stop + 1]))
         with self._watch.of("communicate"):
             variance, photon = total(self._ranks, nodes, self._count), total(self._ranks, photons, self._count)
         count = model.reflections.count
