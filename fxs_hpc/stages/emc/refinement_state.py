@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.quaternions import quaternions_of, rotation_matrices
+from fxs_hpc.emc.quaternions import quaternions_of
 from fxs_hpc.emc.refinement.common import Geometry
 from fxs_hpc.emc.refinement.intensities import Heights
 from fxs_hpc.emc.refinement.optimiser import Found
@@ -30,11 +30,6 @@ class Standing:
     found: list[Found]
 
 
-def rounded(found: Found) -> Found:
-    """The rotations as the file keeps them: a run that is broken and resumed goes on from the same bits."""
-    return found._replace(rotation=rotation_matrices(quaternions_of(found.rotation)))
-
-
 def columns(found: Found, bright: NDArray, unexplained: NDArray) -> dict[str, NDArray]:
     """The columns of group `frames` (without raw_id, recovered)."""
     covariance = np.linalg.inv(found.information)
@@ -42,6 +37,7 @@ def columns(found: Found, bright: NDArray, unexplained: NDArray) -> dict[str, ND
     error = np.degrees(np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2)))
     return {
         "quaternion": quaternions_of(found.rotation),
+        "rotation": found.rotation,
         "phi": np.where(some, np.exp(found.state[:, LOG_PHI]), 0.0),
         "log_phi": found.state[:, LOG_PHI],
         "strain": found.state[:, STRAIN:LOG_VARIANCE],
@@ -62,7 +58,7 @@ def found_of(frames: Mapping[str, NDArray], low: int, high: int) -> Found:
     state = np.zeros((count, STATE))
     state[:, LOG_PHI], state[:, STRAIN:LOG_VARIANCE], state[:, LOG_VARIANCE] = part["log_phi"], part["strain"], part["log_variance"]
     return Found(
-        rotation_matrices(part["quaternion"]),
+        part["rotation"],
         state,
         part["log_likelihood"],
         np.tile(np.eye(STATE), (count, 1, 1)),
