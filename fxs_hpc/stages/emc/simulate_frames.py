@@ -18,7 +18,7 @@ from fxs_hpc.stages.emc.context import Context, Plan
 from fxs_hpc.stages.emc.progress import shown
 from fxs_hpc.stages.emc.simulated_experiment import experiment, lattice_path
 
-BYTES = {"cbf": 1.02, "hdf5": 0.7}
+BYTES = {"cbf": 1.02, "hdf5": 0.4}
 """Size of a pixel on disk where backgrounds are of a few photons."""
 
 
