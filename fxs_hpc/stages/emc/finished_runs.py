@@ -1,35 +1,24 @@
-"""Reconstructions that are over: prob_dir/{low,high}-res-recon[-A|-B]-k, k = 0, 1, ..."""
+"""Where the results of this config lie: reconstructions that are over, on the grid or off it, of all frames or of a half."""
 
-import re
 from pathlib import Path
 
-from fxs_hpc.config.emc.halves import half_of
+from fxs_hpc.config.emc.halves import half_of, half_path
+from fxs_hpc.config.emc.keys import EmcConfig
 from fxs_hpc.config.emc.reconstruction import Reconstruction
+from fxs_hpc.config.emc.refinement import Refinement
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.stages.emc.context import Context
 from fxs_hpc.stages.emc.flag_folder import flag_folders
+from fxs_hpc.stages.emc.reconstruction_archive import archive_name, last_archive
 
 LOW = "low-res-recon"
 HIGH = "high-res-recon"
 
 
-def half(context: Context) -> str | None:
+def half(config: EmcConfig) -> str | None:
     """'A' or 'B' where config.ini is that of a half."""
-    path = context.config.run.path
+    path = config.run.path
     return half_of(path.name) if path else None
-
-
-def finished(folder: Path, kind: str, half: str | None) -> dict[int, Path]:
-    """Finished runs of one kind and half in prob_dir by their numbers, ascending."""
-    name = re.compile(rf"{kind}{f'-{half}' if half else ''}-(\d+)")
-    found = {int(match[1]): path for path in folder.glob(f"{kind}*") if (match := name.fullmatch(path.name))}
-    return dict(sorted(found.items()))
-
-
-def next_folder(folder: Path, kind: str, half: str | None) -> Path:
-    """Where the next finished run goes."""
-    number = max(finished(folder, kind, half), default=-1) + 1
-    return folder / f"{kind}{f'-{half}' if half else ''}-{number}"
 
 
 def newest(context: Context, kind: str) -> Path:
@@ -40,12 +29,13 @@ def newest(context: Context, kind: str) -> Path:
     InputFileError
         There is none; says which stage makes it.
     """
-    folder = context.config.path(context.config.section(Reconstruction).prob_dir)
-    found = finished(folder, kind, half(context))
-    if not found:
-        stage, own = "low-res-emc" if kind == LOW else "local-update", half(context)
-        raise InputFileError(f"{folder}: there is no {kind}{f'-{own}' if own else ''}-k; run {stage}, then move-recon-files")
-    return list(found.values())[-1]
+    return last_archive(context.config.path(context.config.section(Reconstruction).prob_dir), archive_name(kind, half(context.config)))
+
+
+def refine_folder(config: EmcConfig) -> Path:
+    """refine_dir, with -A or -B for the halves."""
+    path, own = config.path(config.section(Refinement).refine_dir), half(config)
+    return half_path(path, own) if own else path
 
 
 def last_flag(run: Path, holds: str) -> Path:

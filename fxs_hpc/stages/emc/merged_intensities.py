@@ -10,8 +10,9 @@ from fxs_hpc.emc.symmetry import LaueGroup
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.emc import crystfel_hkl, mean_std
 from fxs_hpc.stages.emc.context import Context
-from fxs_hpc.stages.emc.finished_runs import HIGH, LOW, finished, last_flag
+from fxs_hpc.stages.emc.finished_runs import HIGH, LOW, last_flag
 from fxs_hpc.stages.emc.flag_folder import flag_folders
+from fxs_hpc.stages.emc.reconstruction_archive import archive_name, archives
 
 OFF_GRID = "off-grid"
 KINDS = (OFF_GRID, HIGH, LOW)
@@ -40,8 +41,8 @@ def folder(context: Context, kind: str, half: str | None) -> Path | None:
         base = context.config.path(context.config.section(Refinement).refine_dir)
         run = half_path(base, half) if half else base
         return last_flag(run, MERGED) if flag_folders(run) else None
-    found = finished(context.config.path(context.config.section(Reconstruction).prob_dir), kind, half)
-    return last_flag(list(found.values())[-1], SEPARATE) if found else None
+    found = archives(context.config.path(context.config.section(Reconstruction).prob_dir), archive_name(kind, half))
+    return last_flag(found[max(found)], SEPARATE) if found else None
 
 
 def read(path: Path, group: LaueGroup) -> Merged:

@@ -27,6 +27,7 @@ from fxs_hpc.parallel.threads import over
 from fxs_hpc.stages.emc import refinement_output as output
 from fxs_hpc.stages.emc import refinement_state as state
 from fxs_hpc.stages.emc.context import Context, Plan
+from fxs_hpc.stages.emc.finished_runs import refine_folder
 from fxs_hpc.stages.emc.flag_folder import flag_folders
 from fxs_hpc.stages.emc.refinement_inputs import Candidates, Problem, Start, problem, starts
 from fxs_hpc.stages.emc.refinement_search import recovered_frames, second_lattices
@@ -59,7 +60,7 @@ def run(
     second_lattice : bool
         After the last round look for a second lattice in the frames that are not accepted.
     """
-    folder = context.config.path(context.config.section(Refinement).refine_dir)
+    folder = refine_folder(context.config)
     last = first(context.ranks, lambda: _last(folder, resume))
     made = problem(context)
     candidates, heights, source = starts(context, made, start)
@@ -78,7 +79,7 @@ def run(
 def standing(keys: EmcConfig) -> Standing:
     """How many rounds there are."""
     section = keys.section(Refinement)
-    made = max(flag_folders(keys.path(section.refine_dir)), default=0)
+    made = max(flag_folders(refine_folder(keys)), default=0)
     return Standing(made >= section.refine_rounds, f"iter_flag-{made}" if made else "", made, section.refine_rounds)
 
 

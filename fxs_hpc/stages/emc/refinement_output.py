@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.config.emc.refinement import Refinement
 from fxs_hpc.emc.merging import Merged
 from fxs_hpc.emc.refinement.intensities import Heights
 from fxs_hpc.emc.refinement.optimiser import Found
@@ -23,6 +22,7 @@ from fxs_hpc.parallel.communicator import first
 from fxs_hpc.report import refinement as pictures
 from fxs_hpc.stages.emc import refinement_state as state
 from fxs_hpc.stages.emc.context import Context
+from fxs_hpc.stages.emc.finished_runs import refine_folder
 from fxs_hpc.stages.emc.refinement_inputs import Problem
 
 HISTORY = "history.jsonl"
@@ -121,7 +121,7 @@ def write(
         for block, result, left in zip(found, results, end.unexplained[: len(found)], strict=True)
     ]
     everybody = [part for rank in context.ranks.gather(mine) for part in rank]
-    folder = context.config.path(context.config.section(Refinement).refine_dir)
+    folder = refine_folder(context.config)
     first(context.ranks, lambda: _write(folder, made, model, number, everybody, end, extra, record))
 
 

@@ -83,7 +83,7 @@ def local_files(context: Context) -> LocalFiles:
     keys, aux = context.config.section(LocalUpdate), context.home / "aux"
     coarse = quaternions.num_div_of(context.config.path(context.config.section(Rotations).quat_file))
     fine = fine_divisions(coarse, context.config.section(Lattice).res_cutoff, high_cutoff(context))
-    own = half(context)
+    own = half(context.config)
 
     def path(given: Path | None, name: str) -> Path:
         default = half_path(aux / name, own) if own else aux / name

@@ -278,6 +278,15 @@ _ROWS = (
         chained=False,
     ),
     Stage(
+        "move-high-recon-files",
+        "serial",
+        "local-update",
+        "Put a finished high-resolution reconstruction away.",
+        (Reconstruction,),
+        "move-recon-files.py",
+        chained=False,
+    ),
+    Stage(
         "split-data",
         "mpi",
         "cal-CC",
