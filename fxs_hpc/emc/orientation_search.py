@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from fxs_hpc.emc.lattice import VoxelGrid
 from fxs_hpc.emc.reflections import TIE
 from fxs_hpc.emc.sample_tree import SampleTree
-from fxs_hpc.emc.tubes import samples_within, tubes
+from fxs_hpc.emc.tubes import samples_within, tube_count, tubes
+
+TOGETHER = 16
+"""Frames that go down the tree together."""
+TUBES = 100_000
+"""Tubes that do, unless one frame has more: 20 MB."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def in_shell(rule: Rule, peaks: NDArray[np.float64]) -> NDArray[np.bool_]:
 def search(
     frames: Sequence[NDArray[np.float64]], rule: Rule, points: Shell, quaternions: NDArray[np.float64], tree: SampleTree
 ) -> list[Found]:
-    """Candidate orientations of some frames; about sixteen at a time cost least.
+    """Candidate orientations of some frames.
 
     Parameters
     ----------
@@ -108,14 +113,34 @@ def search(
     tree : SampleTree
         Of the same samples.
     """
-    peaks = np.concatenate([np.asarray(frame, np.float64).reshape(-1, 3) for frame in frames])
+    found: list[Found] = []
+    some: list[NDArray[np.float64]] = []
+    room = TUBES
+    for frame in frames:
+        needed = tube_count(frame, points.modulus, _reach(rule))
+        if some and (len(some) == TOGETHER or needed > room):
+            found += _search_together(some, rule, points, quaternions, tree)
+            some, room = [], TUBES
+        some.append(np.asarray(frame, np.float64).reshape(-1, 3))
+        room -= needed
+    return found + (_search_together(some, rule, points, quaternions, tree) if some else [])
+
+
+def _search_together(
+    frames: Sequence[NDArray[np.float64]], rule: Rule, points: Shell, quaternions: NDArray[np.float64], tree: SampleTree
+) -> list[Found]:
+    peaks = np.concatenate(frames)
     frame_of = np.repeat(np.arange(len(frames), dtype=np.int32), [len(frame) for frame in frames])
-    found, peak = tubes(peaks, points.position, points.modulus, rule.grid.tolerance * (1 + TIE))
+    found, peak = tubes(peaks, points.position, points.modulus, _reach(rule))
     frame, sample = samples_within(found, peak, frame_of[peak], rule.least, tree)
     order = np.lexsort((sample, frame))
     ends = np.searchsorted(frame[order], np.arange(len(frames) + 1))
     near = [sample[order[start:stop]] for start, stop in zip(ends[:-1], ends[1:])]
     return [explained_by(some, peaks[frame_of == number], rule, quaternions) for number, some in enumerate(near)]
+
+
+def _reach(rule: Rule) -> float:
+    return rule.grid.tolerance * (1 + TIE)
 
 
 def explained_by(rotation: NDArray[np.int32], peaks: NDArray[np.float64], rule: Rule, quaternions: NDArray[np.float64]) -> Found:

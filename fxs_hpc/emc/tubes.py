@@ -54,10 +54,22 @@ def tubes(
     peak : int32[n]
         Peak of each.
     """
-    sizes = np.linalg.norm(peaks, axis=1)
-    first = np.searchsorted(modulus, sizes - reach)
-    stop = np.searchsorted(modulus, sizes + reach, side="right")
+    sizes, first, stop = _matching(peaks, modulus, reach)
     return _tubes(peaks, sizes, first, stop, position, modulus, reach)
+
+
+def tube_count(peaks: NDArray[np.float64], modulus: NDArray[np.float64], reach: float) -> int:
+    """How many tubes there will be."""
+    _, first, stop = _matching(peaks, modulus, reach)
+    return int(np.sum(stop - first))
+
+
+def _matching(
+    peaks: NDArray[np.float64], modulus: NDArray[np.float64], reach: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Modulus of each peak, and first and stop of the lattice points that match it."""
+    sizes = np.linalg.norm(peaks, axis=1)
+    return sizes, np.searchsorted(modulus, sizes - reach), np.searchsorted(modulus, sizes + reach, side="right")
 
 
 def samples_within(

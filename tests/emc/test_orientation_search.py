@@ -77,7 +77,10 @@ def test_candidates_are_exactly_those_of_the_exhaustive_test(cell, seed, least, 
     assert_same(frame(rule, count, rng), rule)
 
 
-def test_frames_together_are_frames_one_by_one():
+@pytest.mark.parametrize("room", [10**6, 300])
+def test_frames_together_are_frames_one_by_one(room, monkeypatch):
+    monkeypatch.setattr(orientation_search, "TUBES", room)
+    monkeypatch.setattr(orientation_search, "TOGETHER", 3)
     rng = np.random.default_rng(5)
     rule = Rule(VoxelGrid(of_cell(*CELLS[1], seed=2), 7, 1.5), 0.03, 0.17, 2)
     frames = [frame(rule, count, rng) for count in (3, 12, 1, 7)]

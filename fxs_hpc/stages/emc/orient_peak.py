@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fxs_hpc.config.emc.background import Frames, Peaks
 from fxs_hpc.config.emc.orientation import Lattice, Rotations
 from fxs_hpc.emc.detector import Pixels
-from fxs_hpc.emc.orientation_search import Rule, Shell, in_shell, search, shell
+from fxs_hpc.emc.orientation_search import TOGETHER, Rule, Shell, in_shell, search, shell
 from fxs_hpc.emc.peaks import centroids
 from fxs_hpc.emc.quaternions import sample_count
 from fxs_hpc.emc.sample_tree import SampleTree, empty_tree, fill, memory
@@ -31,8 +31,6 @@ from fxs_hpc.stages.emc.context import Context, Plan
 from fxs_hpc.stages.emc.progress import shown
 
 COUNTS = "orient-peak/num_prob_orien.dat"
-BATCH = 16
-"""Frames that go down the tree of samples together."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def run(context: Context) -> None:
             candidates.write_frame(lists.orientation[number], one)
         return [(len(one.rotation), one.peaks.max() / one.of_peaks if len(one.rotation) else np.nan) for one in found]
 
-    batches = [mine[start : start + BATCH] for start in range(0, len(mine), BATCH)]
+    batches = [mine[start : start + TOGETHER] for start in range(0, len(mine), TOGETHER)]
     steps = [batches[start : start + context.threads] for start in range(0, len(batches), context.threads)]
     results: list[tuple[int, float]] = []
     for step in shown(steps, len(steps), "frames", context.ranks, context.say):
