@@ -37,9 +37,9 @@ PARALLEL = True
 
 _SAVING = 10
 """Time between two checkpoints, in units of the time that writing one takes."""
+_DISK = 2e8
+"""Bytes per second that are written, until the first checkpoint tells."""
 _PATTERN_COPIES = 3
-_SECONDS = 0.02
-"""Of one core for one pattern of 512 x 512 on 256 rings of 1024 points, for the estimate before the start."""
 
 
 def plan(settings: Correlate, context: Context) -> Plan:
@@ -60,7 +60,7 @@ def plan(settings: Correlate, context: Context) -> Plan:
         f"memory is that of each rank; it saves its sums ({sums / 1e6:.0f} MB) between batches",
     )
     weights = 16 * (settings.interpolation_order + 1) * n_phi * n_q
-    return Plan(250_000_000 + sums + deviating + batch + weights, result + sums + deviating, lines)
+    return Plan(500_000_000 + sums + deviating + batch + weights, result + sums + deviating, lines)
 
 
 def run(settings: Correlate, context: Context) -> Path:
@@ -150,7 +150,7 @@ def _sum_up(
     mine = _share(settings, context, count)
     size = _batch(settings, len(mine), *treatment.polar_mask.shape)
     batches = [part for start in range(0, len(mine), size) if len(part := mine[start : start + size][~done[mine[start : start + size]]])]
-    saver = _Saver(correlation_checkpoint.path_of(job.folder, context.ranks.rank), job.fingerprint)
+    saver = _Saver(correlation_checkpoint.path_of(job.folder, context.ranks.rank), job.fingerprint, sums.spectra.nbytes / _DISK)
     for batch in shown(_treated(batches, job, treatment, threads), len(batches), "patterns", context.ranks, context.say):
         correlator.add(sums, batch, threads)
         saver.after(sums)
@@ -169,9 +169,9 @@ def _treated(batches: list[NDArray[np.int64]], job: Job, treatment: Treatment, t
 class _Saver:
     """Saves sums after a batch, when it is time."""
 
-    def __init__(self, path: Path, fingerprint: str) -> None:
+    def __init__(self, path: Path, fingerprint: str, cost: float) -> None:
         self._path, self._fingerprint = path, fingerprint
-        self._last, self._cost = time.monotonic(), 0.0
+        self._last, self._cost = time.monotonic(), cost
 
     def after(self, sums: Sums) -> None:
         """A batch has been added to `sums`."""
