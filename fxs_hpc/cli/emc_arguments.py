@@ -60,6 +60,7 @@ EXTRA: Mapping[str, Sequence[Callable[[], click.Parameter]]] = {
         _flag("intens", "Update the intensity only; the scale factors stay.", "intensity_only"),
     ),
     "local-update": _ITERATING,
+    "resolution": (_flag("resume", "Go on with halves that are there."),),
     "cal-CC": (lambda: click.Option(["--shells"], type=click.IntRange(min=3), default=10, help="Shells of equal volume (10)."),),
     "refine-orientations": (
         _count("rounds", required=False, default=3),

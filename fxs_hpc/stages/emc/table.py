@@ -307,6 +307,14 @@ _ROWS = (
         iterating=True,
     ),
     Stage(
+        "resolution",
+        "mpi",
+        "cal-CC",
+        "Two halves of the frames, each refined on its own, and how well they agree.",
+        (Detector, Frames, Background, Crystal, Lattice, Rotations, Reduction, Reconstruction, LocalUpdate, Refinement),
+        chained=False,
+    ),
+    Stage(
         "cal-CC",
         "serial",
         "cal-CC",
