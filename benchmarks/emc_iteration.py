@@ -50,7 +50,7 @@ def worker(home: Path, results: Path, iterations: int) -> None:
     engine = Engine(task, ranks, 1, watch)
     state = _begun(context, task, engine, lambda made, of: low_res_emc.start(context, made, of))
     setup = time.process_time() - begin
-    keeper = FlagKeeper(context, RunFiles(results, results), task, {})
+    keeper = FlagKeeper(context, RunFiles(results, results), task, {}, drawing=np.inf)
     flags: list[dict[str, float]] = []
     last = time.process_time()
 

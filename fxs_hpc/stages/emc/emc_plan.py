@@ -6,16 +6,18 @@ import numpy as np
 
 from fxs_hpc.config.emc.background import Background
 from fxs_hpc.config.emc.reconstruction import Reconstruction
+from fxs_hpc.config.emc.reduction import Reduction
 from fxs_hpc.emc.expansion import peak_cubes
 from fxs_hpc.emc.reflections import complete_reflections
 from fxs_hpc.emc.work_blocks import FRAMES
 from fxs_hpc.files.emc import candidates, quaternions
+from fxs_hpc.files.emc.reduced import is_store
 from fxs_hpc.stages.emc import inputs
 from fxs_hpc.stages.emc.context import Context, Plan
 from fxs_hpc.stages.emc.emc_inputs import PHOTON_BYTES, SearchFiles
 
-PROGRAM = 170_000_000
-"""Interpreter, libraries and compiled kernels of one rank."""
+PROGRAM = 250_000_000
+"""Interpreter, libraries and compiled kernels of one rank; two thirds of it private, the rest shared with the other ranks of a node."""
 PAIR_BYTES = 4 + 4 + 4 + 8 + 8 + 2
 """Of a candidate: rotation, evaluation and what serves it, log-likelihoods, flags."""
 ROTATION_BYTES = 32 + 8 + 4 + 4 + 8
@@ -47,6 +49,7 @@ def emc_plan(context: Context, files: SearchFiles) -> Plan:
         "backgrounds": 8 * frames * (context.config.section(Background).qlen + 1),
         "candidates": pairs * PAIR_BYTES + rotations * ROTATION_BYTES,
         "model": cubes * 40 + voxels * 8 * (14 + 2 * ceil(np.log2(1 + len(found) / FRAMES))),
+        "mapped files": _mapped_bytes(context, files, ranks),
         "assigned": frames * KEPT * (per_rotation * PHOTON_BYTES + 60),
     }
     shared = 28 * count + 4 * geometry.shape[0] * geometry.shape[1] + 36 * len(pixels) + 4 * len(found.rotation)
@@ -59,6 +62,13 @@ def emc_plan(context: Context, files: SearchFiles) -> Plan:
         f"disk for each flag {disk / 1e6:.1f} MB",
     )
     return Plan(sum(memory.values()), disk, lines, shared=shared)
+
+
+def _mapped_bytes(context: Context, files: SearchFiles, ranks: int) -> int:
+    """Pages of the samples, the map and the photons that a rank touches. The system takes them back when memory is short."""
+    data = context.config.path(context.config.section(Reduction).mpi_datafile)
+    photons = data.stat().st_size // ranks if data.is_file() and not is_store(data) else 0
+    return files.samples.stat().st_size + files.r2peak.stat().st_size + photons
 
 
 def _photon_bytes(context: Context, frames: int, count: int) -> int:

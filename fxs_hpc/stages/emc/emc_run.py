@@ -159,10 +159,18 @@ def _head(context: Context, task: Task, search: SearchFiles) -> emc_log.RunHead:
 
 
 class FlagKeeper:
-    """Writes iter_flag-N, and then what people look at."""
+    """Writes iter_flag-N, and then what people look at.
 
-    def __init__(self, context: Context, files: RunFiles, task: Task, keys: dict[str, Any]) -> None:
-        self._context, self._files, self._task, self._keys = context, files, task, keys
+    Parameters
+    ----------
+    keys : dict
+        What the run depends on (`run_keys`).
+    drawing : float
+        Seconds between two drawings.
+    """
+
+    def __init__(self, context: Context, files: RunFiles, task: Task, keys: dict[str, Any], drawing: float = DRAWING) -> None:
+        self._context, self._files, self._task, self._keys, self._drawing = context, files, task, keys, drawing
         self._drawn = time.monotonic()
 
     def keep(self, result: FlagResult) -> None:
@@ -178,7 +186,7 @@ class FlagKeeper:
         if ranks.rank == 0:
             emc_log.append(self._files.logs / "EMC.log", flag.iteration, flag.kind, record.seconds, record.angle, flag.last)
             history_file.write(self._files.results / history_file.NAME, state.history)
-        if flag.last and time.monotonic() - self._drawn > DRAWING:
+        if flag.last and time.monotonic() - self._drawn > self._drawing:
             self.draw(state.history)
 
     def draw(self, history: Sequence[FlagRecord]) -> None:
