@@ -11,10 +11,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.refinement import scoring
+from fxs_hpc.emc.refinement import significance
 from fxs_hpc.emc.refinement.compiled import COMPILE, revision
 from fxs_hpc.emc.refinement.observations import BRIGHT_SIGMAS, Observations
-from fxs_hpc.emc.refinement.scoring import stands_out
+from fxs_hpc.emc.refinement.significance import stands_out
 
 SHAPE_ERROR = 0.03
 """Relative error that the modelled shape of a peak may have."""
@@ -28,7 +28,7 @@ LEAST_GAIN = 12.0
 
 @cache
 def _kernel() -> Any:
-    number = revision((scoring.FILE, __file__))
+    number = revision((significance.FILE, __file__))
 
     @numba.njit(cache=True, **COMPILE)
     def explained(seen, unique, heights, sigmas, shape_error, counted):  # type: ignore[no-untyped-def]

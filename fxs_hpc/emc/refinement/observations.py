@@ -10,12 +10,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.refinement import scoring, spots
+from fxs_hpc.emc.refinement import significance, spots
 from fxs_hpc.emc.refinement.compiled import COMPILE, INLINE, revision
 from fxs_hpc.emc.refinement.optimiser import NO_EXTRA
 from fxs_hpc.emc.refinement.peak_model import SIGMAS, LatticeTable
 from fxs_hpc.emc.refinement.pixels import PixelTable
-from fxs_hpc.emc.refinement.scoring import stands_out
+from fxs_hpc.emc.refinement.significance import stands_out
 from fxs_hpc.emc.refinement.spots import LOG_PHI, belongs, cell_range, load_frame, place_spot, select_near
 
 _PIXELS_PER_FRAME = 1024
@@ -125,7 +125,7 @@ def tally(pixels, counts, ground, limit, sigmas):  # type: ignore[no-untyped-def
 
 @cache
 def _kernel() -> Any:
-    number = revision((spots.FILE, scoring.FILE, __file__))
+    number = revision((spots.FILE, significance.FILE, __file__))
 
     @numba.njit(cache=True, **COMPILE)
     def observe(pixels, lattice, variances, count, photons, background, extra, rotations, states, wanted, inner, sigmas, seen):  # type: ignore[no-untyped-def]

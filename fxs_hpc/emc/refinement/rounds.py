@@ -16,6 +16,7 @@ from fxs_hpc.emc.refinement.observations import BRIGHT_SIGMAS, Observations, obs
 from fxs_hpc.emc.refinement.optimiser import NO_EXTRA, Found, Stage, refine
 from fxs_hpc.emc.refinement.peak_model import LatticeTable, PeakShape
 from fxs_hpc.emc.refinement.pixels import PixelTable
+from fxs_hpc.emc.refinement.scoring import ArcCells, arc_cells
 from fxs_hpc.emc.refinement.spots import LOG_PHI, LOG_VARIANCE, STATE, STRAIN
 from fxs_hpc.emc.refinement.starts import Scorer, Starts, best_starts
 
@@ -219,8 +220,15 @@ def _restarted(
         chosen.score_limit,
         2.5 * options.start_error,
         model.proper,
+        cells(model, chosen.score_limit),
     )
     return refined(model, options, chosen.stages, photons, background, best_starts(scorer, photons, background, candidates, most))
+
+
+def cells(model: Model, limit: float) -> ArcCells:
+    """Cells in which the photons of a frame are summed for scores: as wide as a peak, with room for those at the cutoff."""
+    width = float(np.sqrt(model.shape.variances[1] + model.shape.variances[3] * limit**2))
+    return arc_cells(model.pixels, limit + 3 * width, width)
 
 
 def refined(

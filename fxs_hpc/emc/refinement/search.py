@@ -13,7 +13,7 @@ from fxs_hpc.emc.refinement.compiled import COMPILE, revision
 from fxs_hpc.emc.refinement.judging import unexplained_pixels
 from fxs_hpc.emc.refinement.observations import observe
 from fxs_hpc.emc.refinement.optimiser import NO_EXTRA, Found, Stage
-from fxs_hpc.emc.refinement.rounds import Model, Options, refined
+from fxs_hpc.emc.refinement.rounds import Model, Options, cells, refined
 from fxs_hpc.emc.refinement.spots import LOG_PHI, belongs, cell_range, place_spot, select_near
 from fxs_hpc.emc.refinement.starts import Scorer, Starts, best_starts
 
@@ -21,8 +21,6 @@ REFINED = 40
 """Best orientations of a search that are refined."""
 LEAST_GAIN = 60.0
 """Log likelihood that a second lattice, or a frame found by the search alone, has to gain."""
-SEARCH_SIGMAS = 2.5
-"""A search looks at fainter pixels than a choice among candidates: there are more orientations to tell apart."""
 _LARGEST_GRID = 400_000
 
 
@@ -35,9 +33,9 @@ class SearchGrid(NamedTuple):
 
 
 def search_grid(model: Model, options: Options) -> SearchGrid:
-    """Grid so fine that some orientation moves every lattice point below the coarse cutoff by less than a sixth of their distance."""
+    """Grid so fine that some orientation moves every lattice point below the coarse cutoff by less than a fifth of their distance."""
     limit = 0.85 * options.start_limit
-    step = min(0.3 * 2 * model.lattice.overlap / limit, np.radians(3.5))
+    step = min(0.4 * 2 * model.lattice.overlap / limit, np.radians(4.5))
     number = int(np.ceil(STEP / step))
     while 50 * number**3 / len(model.proper) > _LARGEST_GRID:
         number -= 1
@@ -63,7 +61,15 @@ def search(
     """
     blur = grid.step / 2
     scorer = Scorer(
-        model.pixels, model.lattice, model.positive, model.shape.variances, blur, grid.limit, grid.step, model.proper, SEARCH_SIGMAS
+        model.pixels,
+        model.lattice,
+        model.positive,
+        model.shape.variances,
+        blur,
+        grid.limit,
+        grid.step,
+        model.proper,
+        cells(model, grid.limit),
     )
     count = len(photons)
     starts = best_starts(scorer, photons, background, [grid.rotations] * count, np.full(count, REFINED), extra)

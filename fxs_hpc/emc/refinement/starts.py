@@ -11,7 +11,7 @@ from fxs_hpc.emc.refinement.compiled import COMPILE
 from fxs_hpc.emc.refinement.optimiser import NO_EXTRA
 from fxs_hpc.emc.refinement.peak_model import LatticeTable
 from fxs_hpc.emc.refinement.pixels import PixelTable
-from fxs_hpc.emc.refinement.scoring import BRIGHT_SIGMAS, bright_pixels, scores
+from fxs_hpc.emc.refinement.scoring import ArcCells, arc_maps, arc_scores
 from fxs_hpc.emc.refinement.spots import LOG_PHI, STATE
 
 
@@ -72,8 +72,8 @@ def _greedy() -> Any:
 
 
 class Scorer(NamedTuple):
-    """What scoring needs: the tables, the model, blur (radian), resolution limit (1/Angstrom), least distance of
-    two starts (radian), proper operators float64[s, 3, 3], significance of the bright pixels."""
+    """What scoring needs: the tables, the model, blur (radian), resolution limit (1/Angstrom), least distance of two starts (radian),
+    proper operators float64[s, 3, 3], cells of the pixels."""
 
     pixels: PixelTable
     lattice: LatticeTable
@@ -83,7 +83,7 @@ class Scorer(NamedTuple):
     limit: float
     apart: float
     proper: NDArray[np.float64]
-    sigmas: float = BRIGHT_SIGMAS
+    cells: ArcCells
 
 
 def best_starts(
@@ -109,9 +109,17 @@ def best_starts(
     rotations, states, first = [np.zeros((0, 3, 3))], [np.zeros((0, STATE))], [0]
     for d, (frame, level, mine, wanted) in enumerate(zip(photons, background, candidates, most, strict=True)):
         if len(mine):
-            bright = bright_pixels(scorer.pixels, frame, level, scorer.limit, extra[min(d, len(extra) - 1)], scorer.sigmas)
-            values, scales = scores(
-                scorer.pixels, scorer.lattice, scorer.heights, scorer.variances, scorer.blur, scorer.limit, bright, mine
+            maps = arc_maps(scorer.pixels, scorer.cells, frame, level, extra[min(d, len(extra) - 1)])
+            values, scales = arc_scores(
+                scorer.pixels,
+                scorer.lattice,
+                scorer.heights,
+                scorer.variances,
+                scorer.blur,
+                scorer.limit,
+                maps,
+                scorer.cells.width,
+                np.ascontiguousarray(mine),
             )
             best = distinct(mine, values, int(wanted), scorer.apart, scorer.proper)
             rotations.append(mine[best])
