@@ -7,8 +7,9 @@ Not all samples are tried on all peaks: each pair of a peak and a lattice point 
 (`emc.tubes`), and only the samples within tubes of enough peaks are tested.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 import numba
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from fxs_hpc.emc.lattice import VoxelGrid
 from fxs_hpc.emc.reflections import TIE
 from fxs_hpc.emc.sample_tree import SampleTree
-from fxs_hpc.emc.tubes import samples_within, tube_count, tubes
+from fxs_hpc.emc.tubes import Matches, matching, samples_within, tubes
 
 TOGETHER = 16
 """Frames that go down the tree together."""
@@ -61,6 +62,13 @@ class Rule:
     inner: float
     outer: float
     least: int
+
+    @cached_property
+    def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.float64], float, NDArray[np.float64]]:
+        """G^-1, G, square of the distance, squares of the radii, with room for rounding."""
+        lattice = self.grid.lattice
+        radii = np.array([self.inner * (1 - TIE), self.outer * (1 + TIE)])
+        return np.ascontiguousarray(lattice.basis.T), lattice.reciprocal, self.grid.tolerance**2 * (1 + TIE), radii**2
 
 
 @dataclass(frozen=True)
@@ -113,69 +121,63 @@ def search(
     tree : SampleTree
         Of the same samples.
     """
-    found: list[Found] = []
-    some: list[NDArray[np.float64]] = []
-    room = TUBES
-    for frame in frames:
-        needed = tube_count(frame, points.modulus, _reach(rule))
-        if some and (len(some) == TOGETHER or needed > room):
-            found += _search_together(some, rule, points, quaternions, tree)
-            some, room = [], TUBES
-        some.append(np.asarray(frame, np.float64).reshape(-1, 3))
-        room -= needed
-    return found + (_search_together(some, rule, points, quaternions, tree) if some else [])
-
-
-def _search_together(
-    frames: Sequence[NDArray[np.float64]], rule: Rule, points: Shell, quaternions: NDArray[np.float64], tree: SampleTree
-) -> list[Found]:
-    peaks = np.concatenate(frames)
-    frame_of = np.repeat(np.arange(len(frames), dtype=np.int32), [len(frame) for frame in frames])
-    found, peak = tubes(peaks, points.position, points.modulus, _reach(rule))
-    frame, sample = samples_within(found, peak, frame_of[peak], rule.least, tree)
+    peaks = np.concatenate([np.asarray(frame, np.float64).reshape(-1, 3) for frame in frames])
+    first = np.concatenate([[0], np.cumsum([len(frame) for frame in frames])]).astype(np.int64)
+    matches = matching(peaks, points.modulus, rule.grid.tolerance * (1 + TIE))
+    parts = [_near(peaks, first, *part, matches, rule, points, tree) for part in _parts(matches, first)]
+    frame, sample = (np.concatenate(arrays) for arrays in zip(*parts))
     order = np.lexsort((sample, frame))
-    ends = np.searchsorted(frame[order], np.arange(len(frames) + 1))
-    near = [sample[order[start:stop]] for start, stop in zip(ends[:-1], ends[1:])]
-    return [explained_by(some, peaks[frame_of == number], rule, quaternions) for number, some in enumerate(near)]
-
-
-def _reach(rule: Rule) -> float:
-    return rule.grid.tolerance * (1 + TIE)
-
-
-def explained_by(rotation: NDArray[np.int32], peaks: NDArray[np.float64], rule: Rule, quaternions: NDArray[np.float64]) -> Found:
-    """Those of the samples `rotation` (ascending) that are candidates, tested by the definition on every peak.
-
-    Parameters
-    ----------
-    peaks : float64[n, 3]
-        Of one frame.
-    """
-    lattice = rule.grid.lattice
-    limits = np.array([rule.inner * (1 - TIE), rule.outer * (1 + TIE)]) ** 2
-    to_hkl, reciprocal = np.ascontiguousarray(lattice.basis.T), np.ascontiguousarray(lattice.reciprocal)
-    tolerance = rule.grid.tolerance**2 * (1 + TIE)
-    explained, different = _explained(rotation, peaks, to_hkl, reciprocal, tolerance, limits, quaternions)
+    frame, sample = frame[order], sample[order]
+    explained, different = _explained(frame, sample, peaks, first, *rule.numbers, quaternions)
     good = different >= rule.least
-    return Found(rotation[good], explained[good])
+    ends = np.searchsorted(frame[good], np.arange(len(frames) + 1))
+    return [Found(sample[good][start:stop], explained[good][start:stop]) for start, stop in zip(ends[:-1], ends[1:])]
+
+
+def _parts(matches: Matches, first: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """First and stop of frames that go down the tree together."""
+    tubes_before = np.concatenate([[0], np.cumsum(matches.counts)])[first]
+    start, frames = 0, len(first) - 1
+    while start < frames:
+        enough = int(np.searchsorted(tubes_before, tubes_before[start] + TUBES, side="right")) - 1
+        stop = min(max(enough, start + 1), start + TOGETHER, frames)
+        yield start, stop
+        start = stop
+
+
+def _near(
+    peaks: NDArray[np.float64],
+    first: NDArray[np.int64],
+    start: int,
+    stop: int,
+    matches: Matches,
+    rule: Rule,
+    points: Shell,
+    tree: SampleTree,
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Frames and samples that may be candidates, of frames start .. stop - 1."""
+    some = slice(first[start], first[stop])
+    frame_of = np.repeat(np.arange(start, stop, dtype=np.int32), np.diff(first[start : stop + 1]))
+    found, peak = tubes(peaks[some], points.position, points.modulus, matches.of(some))
+    return samples_within(found, peak, frame_of[peak], rule.least, tree)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _explained(rotation, peaks, to_hkl, reciprocal, tolerance, limits, quaternions):  # type: ignore[no-untyped-def]
-    """Peaks that each rotation explains, and the different reflections among them: none for a rotation that was there before."""
+def _explained(frame, rotation, peaks, first, to_hkl, reciprocal, tolerance, limits, quaternions):  # type: ignore[no-untyped-def]
+    """Peaks of a frame that a rotation explains, and different reflections among them: none where the pair was there before."""
     explained = np.zeros(rotation.shape[0], np.int32)
     different = np.zeros(rotation.shape[0], np.int32)
     seen = np.empty((peaks.shape[0], 3))
     hkl = np.empty(3)
     x = np.empty(3)
     for i in range(rotation.shape[0]):
-        if i > 0 and rotation[i] == rotation[i - 1]:
+        if i > 0 and rotation[i] == rotation[i - 1] and frame[i] == frame[i - 1]:
             continue
         a, b, c, d = quaternions[rotation[i], 0], quaternions[rotation[i], 1], quaternions[rotation[i], 2], quaternions[rotation[i], 3]
         r00, r01, r02 = 1 - 2 * (c * c + d * d), 2 * (b * c + a * d), 2 * (b * d - a * c)
         r10, r11, r12 = 2 * (b * c - a * d), 1 - 2 * (b * b + d * d), 2 * (a * b + c * d)
         r20, r21, r22 = 2 * (a * c + b * d), 2 * (c * d - a * b), 1 - 2 * (b * b + c * c)
-        for p in range(peaks.shape[0]):
+        for p in range(first[frame[i]], first[frame[i] + 1]):
             q0, q1, q2 = peaks[p, 0], peaks[p, 1], peaks[p, 2]
             x[0] = r00 * q0 + r01 * q1 + r02 * q2
             x[1] = r10 * q0 + r11 * q1 + r12 * q2

@@ -17,7 +17,7 @@ theta / 2 + rho of C (triangle inequality on the sphere), which needs sin d(c) <
 peaks reach are left out. Single precision is allowed for by `SLACK`, so that nothing is missed and a little too much is found.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -32,8 +32,42 @@ U = np.uint64
 INLINE: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": True, "fastmath": {"contract"}}
 
 
+class Matches(NamedTuple):
+    """Lattice points whose moduli match those of peaks.
+
+    Attributes
+    ----------
+    size : float64[p]
+        Moduli of the peaks.
+    first, stop : int64[p]
+        Lattice points first .. stop - 1 match.
+    reach : float
+        Distance within which a peak belongs to a lattice point.
+    """
+
+    size: NDArray[np.float64]
+    first: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    reach: float
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Lattice points, hence tubes, of each peak."""
+        return self.stop - self.first
+
+    def of(self, some: slice) -> "Matches":
+        """The matches of some of the peaks."""
+        return Matches(self.size[some], self.first[some], self.stop[some], self.reach)
+
+
+def matching(peaks: NDArray[np.float64], modulus: NDArray[np.float64], reach: float) -> Matches:
+    """Lattice points that peaks float64[p, 3] can belong to, by their ascending moduli float64[g]."""
+    size = np.linalg.norm(peaks, axis=1)
+    return Matches(size, np.searchsorted(modulus, size - reach), np.searchsorted(modulus, size + reach, side="right"), reach)
+
+
 def tubes(
-    peaks: NDArray[np.float64], position: NDArray[np.float64], modulus: NDArray[np.float64], reach: float
+    peaks: NDArray[np.float64], position: NDArray[np.float64], modulus: NDArray[np.float64], matches: Matches
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Tubes of all pairs of a peak and a lattice point of matching modulus, ordered by peak.
 
@@ -44,8 +78,8 @@ def tubes(
         Lattice points.
     modulus : float64[g]
         Their moduli, ascending, none zero.
-    reach : float
-        Distance within which a peak belongs to a lattice point.
+    matches : Matches
+        `matching(peaks, modulus, reach)`.
 
     Returns
     -------
@@ -54,22 +88,7 @@ def tubes(
     peak : int32[n]
         Peak of each.
     """
-    sizes, first, stop = _matching(peaks, modulus, reach)
-    return _tubes(peaks, sizes, first, stop, position, modulus, reach)
-
-
-def tube_count(peaks: NDArray[np.float64], modulus: NDArray[np.float64], reach: float) -> int:
-    """How many tubes there will be."""
-    _, first, stop = _matching(peaks, modulus, reach)
-    return int(np.sum(stop - first))
-
-
-def _matching(
-    peaks: NDArray[np.float64], modulus: NDArray[np.float64], reach: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Modulus of each peak, and first and stop of the lattice points that match it."""
-    sizes = np.linalg.norm(peaks, axis=1)
-    return sizes, np.searchsorted(modulus, sizes - reach), np.searchsorted(modulus, sizes + reach, side="right")
+    return _tubes(peaks, matches.size, matches.first, matches.stop, position, modulus, matches.reach)
 
 
 def samples_within(

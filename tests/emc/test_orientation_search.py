@@ -16,7 +16,7 @@ from fxs_hpc.emc.lattice import VoxelGrid
 from fxs_hpc.emc.orientation_search import Found, Rule
 from fxs_hpc.emc.peaks import centroids
 from fxs_hpc.emc.sample_tree import sample_tree
-from fxs_hpc.emc.tubes import tubes
+from fxs_hpc.emc.tubes import matching, tubes
 from fxs_hpc.files.emc import candidates, peaks
 
 SAMPLES, _ = quaternions.samples(5)
@@ -148,7 +148,8 @@ def test_the_distance_from_a_circle_is_half_the_angle(seed):
     some = points.position[rng.integers(len(points.position))]
     direction = rng.normal(size=3) if seed % 3 else some * (-1 if seed % 2 else 1)
     peak = direction / np.linalg.norm(direction) * np.linalg.norm(some)
-    found, _ = tubes(peak[None], points.position, points.modulus, rule.grid.tolerance)
+    matches = matching(peak[None], points.modulus, rule.grid.tolerance)
+    found, _ = tubes(peak[None], points.position, points.modulus, matches)
     inside = np.abs(points.modulus - np.linalg.norm(peak)) <= rule.grid.tolerance
     assert len(found) == np.count_nonzero(inside)
     x = Rotation.random(random_state=seed).as_quat(scalar_first=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fxs_hpc.config.emc.background import Frames, Peaks
 from fxs_hpc.config.emc.orientation import Lattice, Rotations
 from fxs_hpc.emc.detector import Pixels
-from fxs_hpc.emc.orientation_search import TOGETHER, Rule, Shell, in_shell, search, shell
+from fxs_hpc.emc.orientation_search import Rule, Shell, in_shell, search, shell
 from fxs_hpc.emc.peaks import centroids
 from fxs_hpc.emc.quaternions import sample_count
 from fxs_hpc.emc.sample_tree import SampleTree, empty_tree, fill, memory
@@ -31,6 +31,8 @@ from fxs_hpc.stages.emc.context import Context, Plan
 from fxs_hpc.stages.emc.progress import shown
 
 COUNTS = "orient-peak/num_prob_orien.dat"
+BATCH = 64
+"""Frames that one thread works on between two reports of progress."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class FrameSearch:
 def run(context: Context) -> None:
     """Search all frames."""
     lists = inputs.lists(context)
-    find = _search(context)
+    find = frame_search(context)
     first(context.ranks, lambda: _begin(context, lists, find))
     mine = interleaved(len(lists), context.ranks.rank, context.ranks.size)
 
@@ -96,7 +98,7 @@ def run(context: Context) -> None:
             candidates.write_frame(lists.orientation[number], one)
         return [(len(one.rotation), one.peaks.max() / one.of_peaks if len(one.rotation) else np.nan) for one in found]
 
-    batches = [mine[start : start + TOGETHER] for start in range(0, len(mine), TOGETHER)]
+    batches = [mine[start : start + BATCH] for start in range(0, len(mine), BATCH)]
     steps = [batches[start : start + context.threads] for start in range(0, len(batches), context.threads)]
     results: list[tuple[int, float]] = []
     for step in shown(steps, len(steps), "frames", context.ranks, context.say):
@@ -123,7 +125,8 @@ def plan(context: Context) -> Plan:
     )
 
 
-def _search(context: Context) -> FrameSearch:
+def frame_search(context: Context) -> FrameSearch:
+    """The search that config.ini describes, its tables held once per node."""
     section = context.config.section
     geometry, grid = inputs.geometry(context), inputs.voxel_grid(context)
     unit = geometry.pixel_to_inverse_angstrom
@@ -150,8 +153,8 @@ def _tree(context: Context, samples: NDArray[np.float64]) -> SampleTree:
 
 def _begin(context: Context, lists: FileLists, find: FrameSearch) -> None:
     (context.home / COUNTS).unlink(missing_ok=True)
-    for folder in {Path(path).parent for path in lists.orientation}:
-        folder.mkdir(parents=True, exist_ok=True)
+    for folder in {path.rpartition("/")[0] for path in lists.orientation}:
+        Path(folder).mkdir(parents=True, exist_ok=True)
     if not len(find.points.modulus):
         raise DataError(
             f"the lattice has no reflection between {1 / find.rule.outer:.3g} and {1 / max(find.rule.inner, 1e-9):.3g} Angstrom; "
