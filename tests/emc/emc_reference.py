@@ -79,7 +79,7 @@ def high_p(folder: Path, name: str, frames: int = 468) -> list[tuple[np.ndarray,
     return found
 
 
-def task(folder: Path, tmp: Path, rules, single: bool) -> Task:
+def task(folder: Path, tmp: Path, rules, single: bool, half: int | None = None) -> Task:
     """The low resolution stage of all frames.
 
     Parameters
@@ -87,6 +87,8 @@ def task(folder: Path, tmp: Path, rules, single: bool) -> Task:
     single : bool
         Quaternions in single precision, as the reference keeps them, and a likelihood of its own for every candidate: what makes equivalent
         rotations of the reference differ by up to 3e-4 in their probabilities.
+    half : 0, 1 or None
+        Frames 0, 2, 4 ... or 1, 3, 5 ... alone.
     """
     header = numbers(folder, "make-detector/rec-vectors.bin", "<i4")[:3]
     records = numbers(folder, "make-detector/rec-vectors.bin", "<f8", 12).reshape(-1, 4)
@@ -100,11 +102,14 @@ def task(folder: Path, tmp: Path, rules, single: bool) -> Task:
     for name in ("aux/prob-orien.bin", "Data/mpi-r2peak-low.bin"):
         (tmp / Path(name).name).write_bytes(read(folder, name))
     found = candidates.read(tmp / "prob-orien.bin")
+    kept = slice(half, None, 2) if half is not None else slice(None)
+    found = Candidates.of_lists([found[frame] for frame in range(len(found))][kept])
     quaternions, weights = samples(NUM_DIV)
     rows = np.column_stack([quaternions.astype(np.float32) if single else quaternions, weights])
     work = rank_work(tmp, found, rows, group if not single else None, group)
     background = numbers(folder, "Data/mpi-bg_model.bin", "<f8").reshape(-1, BINS)
-    photons = numbers(folder, "Data/mpi-datafile.bin", "<i2").reshape(len(background), -1)
+    photons = numbers(folder, "Data/mpi-datafile.bin", "<i2").reshape(len(background), -1)[kept]
+    background = background[kept]
     edges = work_blocks(found.counts)
     stream = FrameStream(Source(photons, background), raster_order(pixels.index[:count]).astype(np.int32), edges[[0, 6, len(edges) - 1]])
     padded = np.concatenate([background, np.full((len(background), 1), -1.0)], axis=1)

@@ -128,3 +128,22 @@ def test_against_the_truth(folder, tmp_path):
     off = np.degrees(misorientation(quaternions[best], truth["quats"][raw, 0], _proper(task)))
     assert np.mean(off[single] < 3) >= 0.91
     assert np.median(off[single]) < 1.75
+
+
+def test_deviations_are_those_between_halves(folder, tmp_path):
+    """rms of (A - B) / sqrt(sA^2 + sB^2); the demand is 0.8 to 1.3, reached is 1.09. Photon noise alone would give 3."""
+    found = []
+    for half, name in enumerate("AB"):
+        task = reference.task(folder, tmp_path, OWN, single=False, half=half)
+        engine, active = reference.engine(task), everything(task)
+        intensity, first = start(folder)[0], reference.text(folder, f"aux/start-phi-{name}.dat")[:, 0]
+        new, _ = engine.intensity_flag(intensity, first, active)
+        phi, mean, _ = engine.phi_flag(new.intensity, first, first, active)
+        found.append(engine.intensity_flag(new.intensity * mean, phi, active)[0])
+    one, other = found
+    for std, low, high in (("std", 0.8, 1.3), ("photon_std", 2, 4)):
+        ratio = (one.sums - other.sums) / np.hypot(getattr(one, std), getattr(other, std))
+        assert low < np.sqrt(np.mean(ratio**2)) < high
+    merged = [np.bincount(task.model.same.orbit, new.sums) / np.bincount(task.model.same.orbit) for new in found]
+    ratio = (merged[0] - merged[1]) / np.hypot(one.merged_std, other.merged_std)
+    assert 0.7 < np.sqrt(np.mean(ratio**2)) < 1.6
