@@ -29,7 +29,6 @@ demo-emc: export OPENBLAS_NUM_THREADS = 1
 
 demo-emc: $(VENV)/.installed
 	@$(BIN)/fxs-hpc init demo-emc >/dev/null
-	@cp fxs_hpc/config/presets/emc/demo.ini $(DEMO_EMC)
 	$(TWO_RANKS) $(BIN)/fxs-hpc emc simulate-frames $(DEMO_EMC)
 	$(BIN)/fxs-hpc emc make-detector $(DEMO_EMC)
 	$(BIN)/fxs-hpc emc make-filelists $(DEMO_EMC)

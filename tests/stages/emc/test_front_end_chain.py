@@ -1,13 +1,12 @@
 """From a simulated crystal to what EMC reads, through every stage, with the settings of `make demo-emc` at a coarser sampling."""
 
 import re
-import shutil
-from importlib.resources import files
 
 import small_run
 
 from fxs_hpc.files.emc import peak_maps
 from fxs_hpc.stages.emc.table import STAGES
+from fxs_hpc.stages.working_directory import config_template
 
 CHAIN = (
     "simulate-frames",
@@ -27,7 +26,7 @@ COARSER = {"sim_frames": 36, "sim_junk": 0.1, "sim_peak_photons": 40, "res_cutof
 
 
 def test_the_truth_is_among_the_candidates(tmp_path):
-    shutil.copy(str(files("fxs_hpc.config") / "presets/emc/demo.ini"), tmp_path / "config.ini")
+    (tmp_path / "config.ini").write_text(config_template())
     context = small_run.context(tmp_path, **COARSER)
     for name in CHAIN:
         STAGES[name].module.run(context)
