@@ -130,8 +130,9 @@ def search(
     frame, sample = frame[order], sample[order]
     explained, different = _explained(frame, sample, peaks, first, *rule.numbers, quaternions)
     good = different >= rule.least
-    ends = np.searchsorted(frame[good], np.arange(len(frames) + 1))
-    return [Found(sample[good][start:stop], explained[good][start:stop]) for start, stop in zip(ends[:-1], ends[1:])]
+    frame, sample, explained = frame[good], sample[good], explained[good]
+    ends = np.searchsorted(frame, np.arange(len(frames) + 1))
+    return [Found(sample[start:stop], explained[start:stop]) for start, stop in zip(ends[:-1], ends[1:])]
 
 
 def _parts(matches: Matches, first: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
