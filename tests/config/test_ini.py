@@ -3,6 +3,8 @@
 import pytest
 
 from fxs_hpc.config import ini
+from fxs_hpc.config.emc.keys import EmcConfig
+from fxs_hpc.config.emc.sections import SECTIONS
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.stages.working_directory import config_template
 
@@ -18,7 +20,9 @@ def test_the_template(tmp_path):
     assert loaded.home == tmp_path
     assert loaded.threads is None and loaded.ranks is None and loaded.precision == "single"
     assert loaded.settings_names == dict.fromkeys(("simulate_ccd", "extract", "reconstruct", "average"), "tutorial")
-    assert loaded.emc == {} and loaded.slurm == {}
+    assert loaded.slurm == {} and loaded.emc["wl"] == "1.033"
+    keys = EmcConfig(loaded)
+    assert keys.unknown() == [] and all(keys.section(model) for model in SECTIONS.values())
     assert loaded.cores >= 1
 
 
