@@ -16,7 +16,9 @@ class Reconstruction(Section):
     start_phi_file: FilePath = setting("aux/start-phi.dat", "scale factor of each frame at the start")
     start_intens_file: FilePath = setting("aux/start_intensity.bin", "intensity at the start; made at random where it is absent")
     low_res_iterations: Count = setting(20, "iterations of low-res-emc in a chain of stages; at most, it stops when converged")
-    reproducible: Switch = setting(False, "same bits on any number of ranks")
+    reproducible: Switch = setting(
+        True, "same bits on any number of ranks and threads: always so, whatever is given here"
+    )
     frame_memory: Positive = setting(500.0, "memory that the photons of one rank may take, for iter_data_block = auto", "MB")
     start_seed: Index = setting(0, "random numbers of the start; halves A and B get different ones all the same")
     emc_rules: Literal["own", "reference"] = setting(
