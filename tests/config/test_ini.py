@@ -20,7 +20,7 @@ def test_the_template(tmp_path):
     assert loaded.home == tmp_path
     assert loaded.threads is None and loaded.ranks is None and loaded.precision == "single"
     assert loaded.settings_names == dict.fromkeys(("simulate_ccd", "extract", "reconstruct", "average"), "tutorial")
-    assert loaded.slurm == {} and loaded.emc["wl"] == "1.033"
+    assert set(loaded.slurm[""].values()) == {"auto"} and loaded.emc["wl"] == "1.033"
     keys = EmcConfig(loaded)
     assert keys.unknown() == [] and all(keys.section(model) for model in SECTIONS.values())
     assert loaded.cores >= 1
