@@ -11,7 +11,7 @@ class Refinement(Section):
 
     refine_dir: FilePath = setting("Data/off-grid", "folder of the iter_flag-N results of refine-orientations")
     refine_rounds: Count = setting(3, "rounds of refine-orientations in a chain of stages")
-    refine_starts: Count = setting(12, "different candidate orientations that a frame is refined from")
+    refine_starts: Count = setting(8, "different candidate orientations that a frame is refined from")
     start_error: Positive = setting(1.2, "error of the nearest candidate: half the step of the rotation samples", "degrees")
     peak_width: Annotated[Positive | None, Auto] = setting(
         None, "standard deviation of a peak to start from; auto = 0.4 gw voxels", "1/Angstrom"
@@ -24,4 +24,5 @@ class Refinement(Section):
     width_spread: NotNegative = setting(0.0, "standard deviation of the logarithm of s^2 between crystals; 0 = one width for all")
     unexplained_share: Fraction = setting(0.15, "share of its bright pixels that a frame may leave unexplained")
     unexplained_few: Count = setting(2, "unexplained pixels that are always allowed")
+    mask_hot_pixels: Switch = setting(True, "leave out pixels that stand out of the background in far too many frames")
     refine_block: Count = setting(64, "frames that are read and refined together")

@@ -3,7 +3,8 @@
 The ways differ by the cosets of the Laue group's rotations in those of the lattice ("twin laws"). Which way is right for a frame can only
 be told against the intensities of the others. Frames are assigned one after the other to where they agree best with those assigned
 before (greedy start, several orders), then again and again against all others, itself left out, until nothing changes; the likelihood is
-that of the photons of whole spots. If frames do not prefer one way clearly the ambiguity is refused and not decided by chance.
+that of the photons of whole spots. Frames always prefer some way: whether that means anything is told by two halves of the frames, resolved
+on their own, that must find the same differences. If they do not the ambiguity is refused and not decided by chance.
 """
 
 from functools import cache
@@ -12,7 +13,6 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from fxs_hpc.emc.refinement.compiled import COMPILE
 from fxs_hpc.emc.refinement.observations import Observations
@@ -25,7 +25,7 @@ PASSES = 40
 CLEAR = 3.0
 """Log likelihood by which a frame has to prefer its way to count as decided."""
 LEAST_DECIDED = 0.5
-LEAST_AGREEMENT = 0.9
+LEAST_AGREEMENT = 0.85
 
 
 class TwinLaws(NamedTuple):
@@ -54,8 +54,8 @@ class Spots(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """Way chosen for each frame int64[n], by how much it is preferred float64[n], share of frames that do so clearly, and the agreement
-    of the two best of several independent attempts."""
+    """Way chosen for each frame int64[n], by how much it is preferred float64[n], share of frames that do so clearly, and the
+    agreement of two halves of the frames that are resolved on their own (a correlation)."""
 
     choice: NDArray[np.int64]
     margin: NDArray[np.float64]
@@ -188,7 +188,7 @@ def resolve(
     orders = [strongest, *(random.permutation(frames) for _ in range(RESTARTS - 1))]
     attempts = sorted((_attempt(spots, edges, sets, order, None) for order in orders), key=lambda attempt: -attempt[2])
     choice, margin, _ = attempts[0]
-    return Resolved(choice, margin, _decided(spots, frames, margin), _agreement(choice, attempts[1][0], len(sets)))
+    return Resolved(choice, margin, _decided(spots, frames, margin), _agreement(spots, frames, table, sets, laws))
 
 
 def _decided(spots: Spots, frames: int, margin: NDArray[np.float64]) -> float:
@@ -196,11 +196,43 @@ def _decided(spots: Spots, frames: int, margin: NDArray[np.float64]) -> float:
     return float(np.mean(margin[some] > CLEAR)) if some.any() else 0.0
 
 
-def _agreement(a: NDArray[np.int64], b: NDArray[np.int64], ways: int) -> float:
-    """Share of frames on which two attempts agree; which way is called the first is arbitrary in each."""
-    together = np.zeros((ways, ways))
-    np.add.at(together, (a, b), 1)
-    return float(together[linear_sum_assignment(-together)].sum() / max(len(a), 1))
+def _agreement(spots: Spots, frames: int, table: LatticeTable, sets: NDArray[np.int32], laws: TwinLaws) -> float:
+    """Correlation, between two halves of the frames that are resolved on their own, of what tells the ways apart: heights minus their mean
+    over the ways. By chance it is near 0, whatever the halves make of their own frames."""
+    size = int(table.unique.max()) + 1
+    odd = []
+    for half in (0, 1):
+        mine = spots.frame % 2 == half
+        part = Spots(*(column[mine] for column in spots))
+        edges = np.searchsorted(part.frame, np.arange(frames + 1)).astype(np.int64)
+        order = np.argsort(-np.bincount(part.frame, part.photons - part.ground, frames), kind="stable").astype(np.int64)
+        choice, _, _ = _attempt(part, edges, sets, order, None)
+        odd.append(_difference(part, choice, sets, size))
+    ways = images(table, laws)
+    found = 0.0
+    for way in ways:
+        partner = np.full(size, -1)
+        inside = way >= 0
+        partner[table.unique[inside]] = table.unique[way[inside]]
+        both = (partner >= 0) & np.isfinite(odd[0]) & np.isfinite(odd[1][partner])
+        a, b = odd[0][both], odd[1][partner][both]
+        if len(a) > 2 and a.any() and b.any():
+            found = max(found, float(a @ b / np.sqrt((a @ a) * (b @ b))))
+    return found
+
+
+def _difference(spots: Spots, choice: NDArray[np.int64], sets: NDArray[np.int32], size: int) -> NDArray[np.float64]:
+    """Height of each set of equivalents minus the mean over the ways of indexing it, float64[size]; nan where a part is unknown."""
+    mine = sets[choice[spots.frame], spots.reflection]
+    known = mine >= 0
+    slope = np.bincount(mine[known], spots.slope[known], size)
+    excess = np.bincount(mine[known], (spots.photons - spots.ground)[known], size)
+    height = np.divide(excess, slope, out=np.full(size, np.nan), where=slope > 0)
+    result = np.full(size, np.nan)
+    inside = np.all(sets >= 0, axis=0)
+    mean = height[sets[:, inside]].mean(axis=0)
+    result[sets[0, inside]] = height[sets[0, inside]] - mean
+    return result
 
 
 def require(found: Resolved, laws: TwinLaws) -> None:
@@ -216,9 +248,9 @@ def require(found: Resolved, laws: TwinLaws) -> None:
     ways = len(laws.matrices)
     raise DataError(
         f"the lattice has {ways} times the symmetry of the Laue group in sym-op.dat: each frame can be indexed in {ways} ways, and the "
-        f"frames do not tell which is right: {found.decided:.0%} of them prefer one way clearly (needed {LEAST_DECIDED:.0%}), two attempts "
-        f"agree on {found.agreement:.0%} (needed {LEAST_AGREEMENT:.0%}). Either the intensities have the symmetry of the lattice: make "
-        f"sym-op.dat for that group (fxs-hpc emc make-sym-op). Or more, or brighter, frames are needed"
+        f"frames do not tell which is right: {found.decided:.0%} of them prefer one way clearly (needed {LEAST_DECIDED:.0%}), two halves "
+        f"of the frames agree to {found.agreement:.2f} on the difference (needed {LEAST_AGREEMENT:.2f}). Either the intensities have the "
+        f"symmetry of the lattice: make sym-op.dat for that group (fxs-hpc emc make-sym-op). Or more, or brighter, frames are needed"
     )
 
 

@@ -48,7 +48,7 @@ class Options:
 
     start_limit: float
     limit: float
-    starts: int = 12
+    starts: int = 8
     start_error: float = float(np.radians(1.2))
     cell_spread: float = 0.0
     width_spread: float = 0.0

@@ -17,6 +17,7 @@ from fxs_hpc.config.emc.keys import EmcConfig
 from fxs_hpc.config.emc.refinement import Refinement
 from fxs_hpc.emc.refinement.ambiguity import reindexed, reindexed_rotations, require, resolve, spots_of
 from fxs_hpc.emc.refinement.common import step
+from fxs_hpc.emc.refinement.hot_pixels import bright_frames, hot, without
 from fxs_hpc.emc.refinement.optimiser import Found
 from fxs_hpc.emc.refinement.rounds import BlockResult, Model, RoundEnd, finish, refine_block, rescaled, with_heights
 from fxs_hpc.errors import UsageError
@@ -65,6 +66,7 @@ def run(
     made = problem(context)
     candidates, heights, source = starts(context, made, start)
     blocks = _blocks(context, made.frames.count)
+    made = _without_hot_pixels(context, made, blocks)
     standing = _begin(context, made, blocks, heights, last)
     context.say(
         f"{made.frames.count} frames, {made.model.heights.size} sets of equivalent reflections to {1 / made.options.limit:.3g} A, "
@@ -111,6 +113,23 @@ def _blocks(context: Context, count: int) -> list[tuple[int, int]]:
     size = context.config.section(Refinement).refine_block
     low, high = block(-(-count // size), context.ranks.rank, context.ranks.size)
     return [(number * size, min((number + 1) * size, count)) for number in range(low, high)]
+
+
+def _without_hot_pixels(context: Context, made: Problem, blocks: list[tuple[int, int]]) -> Problem:
+    if not context.config.section(Refinement).mask_hot_pixels:
+        return made
+
+    def one(part: tuple[int, int]) -> NDArray[np.int64]:
+        photons, background = made.frames.read_photons(*part), made.frames.read_background(*part)
+        return bright_frames(made.model.pixels, photons, background, made.options.bright_sigmas)
+
+    found = sum(over(one, blocks, context.threads), np.zeros(len(made.q), np.int64))
+    dead = hot(context.ranks.sum(found), made.frames.count)
+    if dead.any():
+        context.say(f"{int(dead.sum())} hot pixels are left out: they stand out of the background in too many frames")
+    return replace(
+        made, bins=np.where(dead, -1, made.bins).astype(np.int32), model=replace(made.model, pixels=without(made.model.pixels, dead))
+    )
 
 
 def _begin(context: Context, made: Problem, blocks: list[tuple[int, int]], heights: NDArray, last: Path | None) -> state.Standing:
