@@ -19,6 +19,8 @@ from fxs_hpc.fxs.patterns import PolarPattern
 from fxs_hpc.parallel.threads import over, pieces
 
 _ROWS = 8
+_TOGETHER = 32
+"""Inverse FFTs at a time: so few that they stay in cache."""
 _HALF_A_PAIR = 0.5
 """Pairs of points are counted by FFT, which leaves rounding where there are none."""
 
@@ -32,6 +34,25 @@ def _add_packed(packed: np.ndarray, real: np.ndarray, cross: np.ndarray) -> None
             packed[i, j] += real[i, j]
         for j in range(i):
             packed[i, j] += cross[j, i] - cross[i, j]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _multiply(product: np.ndarray, one: np.ndarray, others: np.ndarray) -> None:
+    """product[i] = conj(one) others[i]."""
+    for i in range(product.shape[0]):
+        for k in range(product.shape[1]):
+            a, b = one[k], others[i, k]
+            product[i, k] = complex(a.real * b.real + a.imag * b.imag, a.real * b.imag - a.imag * b.real)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _add_quotients(ratios: np.ndarray, counts: np.ndarray, data: np.ndarray, pairs: np.ndarray) -> None:
+    """Add data / pairs where there are pairs, and count where."""
+    for i in range(data.shape[0]):
+        for j in range(data.shape[1]):
+            if pairs[i, j] > _HALF_A_PAIR:
+                ratios[i, j] += data[i, j] / pairs[i, j]
+                counts[i, j] += 1
 
 
 def unpacked(packed: NDArray[np.float64], rows: slice) -> NDArray[np.complex128]:
@@ -223,14 +244,22 @@ def _add_gram(packed: NDArray[np.float64], block: NDArray[np.float64], workers: 
 def _add_ratio(sums: Sums, spectrum: NDArray[np.complex128], mask: NDArray[np.complex128], n_phi: int, workers: int) -> None:
     """Add c / c_mask of one pattern, given F_n (n_phi/2 + 1, n) of its values and of its mask."""
     ratios, counts = np.asarray(sums.ratios), np.asarray(sums.counts)
+    rings = np.ascontiguousarray(spectrum.T), np.ascontiguousarray(mask.T)
 
-    def add(row: int) -> None:
-        data, pairs = (scipy.fft.irfft(part[:, row, None].conj() * part[:, row:], n_phi, axis=0) for part in (spectrum, mask))
-        valid = pairs > _HALF_A_PAIR
-        ratios[row, row:] += np.divide(data, pairs, out=np.zeros_like(data), where=valid).T
-        counts[row, row:] += valid.T
+    n, n_orders = rings[0].shape
 
-    over(add, range(spectrum.shape[1]), workers)
+    def add(span: tuple[int, int]) -> None:
+        buffer = np.empty((2, _TOGETHER, n_orders), np.complex128)
+        for row in range(*span):
+            for first in range(row, n, _TOGETHER):
+                columns = slice(first, min(n, first + _TOGETHER))
+                products = buffer[:, : columns.stop - first]
+                for part, product in zip(rings, products, strict=True):
+                    _multiply(product, part[row], part[columns])
+                data, pairs = scipy.fft.irfft(products, n_phi, axis=2)
+                _add_quotients(ratios[row, columns], counts[row, columns], data, pairs)
+
+    over(add, pieces(n, workers), workers)
 
 
 def mask_pairs(correlator: Correlator) -> NDArray[np.complex128]:
