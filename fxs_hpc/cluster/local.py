@@ -165,14 +165,16 @@ def _early(row: Row, config: RunConfig, began: float) -> bool:
 
 def _back_into_the_queue(row: Row, say: Say) -> None:
     number = os.environ.get("SLURM_JOB_ID", "")
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    shown = f"{array}_{task}" if array else number
     try:
         slurm.requeue(number)
     except slurm.SlurmError as error:
         raise UnfinishedError(
-            f"{row.name}: job {number} cannot go back into the queue ({error}); `fxs-hpc resume` goes on; "
+            f"{row.name}: job {shown} cannot go back into the queue ({error}); `fxs-hpc resume` goes on; "
             f"`parts = 4`, say, under [slurm:{row.name}] splits it over jobs beforehand"
         ) from None
-    say(f"  job {number} is back in the queue")
+    say(f"  job {shown} is back in the queue")
     # SLURM ends this job now, all of it. Ending by ourselves first would look like a result.
     time.sleep(DEATH_ROW)
 

@@ -25,6 +25,8 @@ OPTIONS = {
     "constraint": "constraint",
 }
 """Keys of config.ini -> options of sbatch."""
+COLLECT = "-collect"
+"""Put behind the name of an array stage: the job that merges what its tasks have finished."""
 COUNTS = ("nodes", "ntasks", "cpus")
 _MEMORY = re.compile(r"\d+[KMGT]?B?")
 
@@ -67,8 +69,13 @@ class Request:
         return seconds(str(self.options["time"]))
 
 
-def request(row: Row, config: RunConfig) -> Request:
+def request(row: Row, config: RunConfig, suffix: str = "") -> Request:
     """What the job of `row` asks for: its defaults, overridden by [slurm], overridden by [slurm:STAGE].
+
+    Parameters
+    ----------
+    suffix : str
+        `COLLECT` for the job behind an array, which needs no gres and may have a section of its own.
 
     Raises
     ------
@@ -77,6 +84,8 @@ def request(row: Row, config: RunConfig) -> Request:
     """
     refuse_unknown_stages(config)
     keys = {**config.slurm.get("", {}), **config.slurm.get(row.name, {})}
+    if suffix:
+        keys = {**{key: value for key, value in keys.items() if key != "gres"}, **config.slurm.get(row.name + suffix, {})}
     for key in COUNTS:
         _count(keys.get(key), key, config)
     _check(keys, config)
@@ -102,12 +111,13 @@ def refuse_unknown_stages(config: RunConfig) -> None:
     SettingsError
         One does not.
     """
-    names = [row.name for rows in PIPELINES.values() for row in rows]
+    rows = [row for pipeline in PIPELINES.values() for row in pipeline]
+    names = [row.name for row in rows]
+    collecting = [row.name + COLLECT for row in rows if row.launch == "array"]
     for name in config.slurm:
-        if name and name not in names:
-            raise SettingsError(
-                f"{config.path}: [slurm:{name}]: there is no stage {name}{suggestion(name, names)}; the stages are {', '.join(names)}"
-            )
+        if name and name not in (*names, *collecting):
+            all_names = ", ".join(names + collecting)
+            raise SettingsError(f"{config.path}: [slurm:{name}]: there is no stage {name}{suggestion(name, names)}; there are {all_names}")
 
 
 def more_options(text: str, config: RunConfig) -> dict[str, str | bool]:

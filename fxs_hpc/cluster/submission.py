@@ -15,6 +15,7 @@ from fxs_hpc.cluster import job as body
 from fxs_hpc.cluster import sbatch, slurm, state
 from fxs_hpc.cluster.environment import for_submission
 from fxs_hpc.cluster.local import refuse_missing_inputs
+from fxs_hpc.cluster.request import COLLECT as SUFFIX
 from fxs_hpc.cluster.request import OPTIONS, Request, request
 from fxs_hpc.cluster.state import Chain, Submitted
 from fxs_hpc.config.ini import RunConfig
@@ -122,14 +123,14 @@ class Submission:
         words = sbatch.stage_words(row, str(self._config.path))
         shares = [[*words, "--share", f"{task}/{tasks}"] for task in range(tasks)]
         yield (array := self._send(row, wanted, sbatch.dependency(before), shares, STAGE))
-        collecting = replace(wanted, options={key: value for key, value in wanted.options.items() if key != "gres"})
+        collecting = request(row, self._config, SUFFIX)
         yield self._send(row, collecting, sbatch.dependency(before, [array.number]), [[*words, "--collect"]], COLLECT)
 
     def _send(self, row: Row, wanted: Request, waits_for: str, commands: Sequence[list[str]], role: str) -> Submitted:
         """Submit a new job; an array has a command for each of its tasks."""
         folder = self._home / state.FOLDER / row.name
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"{row.name}-{role}" if role == COLLECT else row.name
+        name = row.name + SUFFIX if role == COLLECT else row.name
         number = send(folder, sbatch.submitit_parameters(wanted, name, waits_for, len(commands)), commands)
         shown = folder.relative_to(self._home)
         tasks = len(commands) if row.launch == "array" and role == STAGE else 0

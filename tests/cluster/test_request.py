@@ -8,7 +8,7 @@ import tiny
 from submitit.slurm.slurm import _make_sbatch_string
 
 from fxs_hpc.cluster import sbatch
-from fxs_hpc.cluster.request import request
+from fxs_hpc.cluster.request import COLLECT, request
 from fxs_hpc.cluster.submission import Submission, array_tasks
 from fxs_hpc.errors import SettingsError, UsageError
 from fxs_hpc.stages.table import row_named
@@ -29,6 +29,12 @@ def test_the_stage_wins_over_the_defaults(tmp_path):
         "time": "1:00:00",
     }
     assert found.seconds == 3600 and found.launcher == "auto" and found.tasks is None
+
+
+def test_the_job_behind_an_array(tmp_path):
+    slurm = "[slurm:reconstruct]\npartition = gpu\ngres = gpu:1\n[slurm:reconstruct-collect]\npartition = cpu\n"
+    found = request(row_named("reconstruct"), tiny.make_home(tmp_path, slurm), COLLECT)
+    assert found.options["partition"] == "cpu" and "gres" not in found.options
 
 
 def test_ranks_are_tasks_of_an_mpi_stage(tmp_path):

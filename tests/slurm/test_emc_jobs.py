@@ -66,7 +66,8 @@ ONE_STAGE = ("--from", "low-res-emc", "--to", "low-res-emc")
 
 
 def test_the_whole_chain_from_frames_to_rejection_cancelled_on_its_way(tmp_path, slurm):
-    small_crystal.make_home(tmp_path, "cpus = 1\nmem = 1G\ntime = 10\n")
+    two = "".join(f"[slurm:{stage}]\nntasks = 2\n" for stage in ("orient-peak", "low-res-emc"))
+    small_crystal.make_home(tmp_path, f"cpus = 1\nntasks = 1\nmem = 1G\ntime = 10\n{two}")
     call = Console(tmp_path, slurm)
     call("emc", "simulate-frames")
     assert "orient-peak: job" in call("submit", "emc")

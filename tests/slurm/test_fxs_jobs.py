@@ -1,5 +1,7 @@
 """FXS on a real SLURM: what a user has to expect of a night, and of what goes wrong in it."""
 
+import re
+import shutil
 from pathlib import Path
 
 import h5py
@@ -26,7 +28,7 @@ def made(tmp_path_factory, slurm):
 def console(tmp_path, slurm):
     def begin(keys: str = "", copied: Path | None = None) -> Console:
         if copied:
-            (tmp_path / "data").symlink_to(copied / "data")
+            shutil.copytree(copied / "data", tmp_path / "data", symlinks=True)
         tiny.make_home(tmp_path, SMALL + keys)
         return Console(tmp_path, slurm)
 
@@ -53,6 +55,9 @@ def test_the_whole_chain_with_phasing_as_an_array_on_gpus(console):
     assert set(call.states().values()) == {"done"}
     assert "3 of 3 reconstructions finished" in call("logs", "reconstruct")
     assert "nothing is left to do" in call("submit", "fxs")
+    pickled = b"".join(path.read_bytes() for path in call.home.glob("jobs/*/*_submitted.pkl"))
+    ours = {name.decode() for name in re.findall(rb"fxs_hpc\.[\w.]+", pickled)}
+    assert ours == {"fxs_hpc.cluster.job"}, "nothing of ours is pickled but the name of a function"
     scripts = sorted(path.name for path in call.home.glob("jobs/*/*_submission.sh"))
     assert len(scripts) == 5, "every submitted script is kept"
     array = next(path for path in call.home.glob("jobs/reconstruct/*_submission.sh") if "--array" in path.read_text())
@@ -71,14 +76,14 @@ def test_the_whole_chain_with_phasing_as_an_array_on_gpus(console):
 
 
 def test_a_task_that_fails_does_not_lose_the_others(made, console):
-    call = console('[slurm:reconstruct]\ntasks = 3\nsetup = test "$SLURM_ARRAY_TASK_ID" != 1\n', made)
+    call = console('[slurm:reconstruct]\ntasks = 2\nsetup = test "$SLURM_ARRAY_TASK_ID" != 1\n', made)
     call("submit", "fxs", "--from", "reconstruct", "--to", "reconstruct")
     call.wait()
     assert "2 of 3 reconstructions finished" in call("logs", "reconstruct")
     assert len(result(call.home)) == 2
     status = call("status")
     assert "failed" in status and "2 of 3" in status and "fxs-hpc resume" in status
-    tiny.make_home(call.home, SMALL + "[slurm:reconstruct]\ntasks = 3\n")
+    tiny.make_home(call.home, SMALL + "[slurm:reconstruct]\ntasks = 2\n")
     call("resume")
     call.wait()
     assert call.states() == {"reconstruct": "done"} and len(result(call.home)) == 3
