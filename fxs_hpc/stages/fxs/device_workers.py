@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fxs_hpc.engine.interface import Engine
 from fxs_hpc.engine.opencl.devices import Device
-from fxs_hpc.errors import FxsError
+from fxs_hpc.errors import FxsError, NumericalError
 from fxs_hpc.stages.fxs.phasing_problem import Problem
 from fxs_hpc.stages.fxs.phasing_worker import Report, failed, reconstruct
 
@@ -23,7 +23,27 @@ class _StoppedError(Exception):
 def run_on_device(
     problem: Problem, device: Device, members: int, numbers: Sequence[int], folder: Path, mark: str, show: Callable[[Report], None]
 ) -> dict[int, Report]:
-    """Run the reconstructions `numbers`, `members` at a time; returns number -> report of those that failed."""
+    """Run the reconstructions `numbers`, `members` at a time; returns number -> report of those that failed.
+
+    Raises
+    ------
+    NumericalError
+        The device failed: its memory is in use by others, or its driver gave up.
+    """
+    import pyopencl as cl
+
+    try:
+        return _run(problem, device, members, numbers, folder, mark, show)
+    except cl.Error as error:
+        raise NumericalError(
+            f"OpenCL device {device.title} failed: {error}. If others use its memory, lower GPU.batch or wait; GPU.use: False computes on "
+            "the CPU; --resume continues from the checkpoints"
+        ) from error
+
+
+def _run(
+    problem: Problem, device: Device, members: int, numbers: Sequence[int], folder: Path, mark: str, show: Callable[[Report], None]
+) -> dict[int, Report]:
     # What needs pyopencl is loaded only where there is a device.
     from fxs_hpc.engine.opencl.board import Board
     from fxs_hpc.engine.opencl.engine import OpenClEngine

@@ -10,7 +10,7 @@ import pytest
 from fxs_hpc.config.reconstruct import PhasingGpu
 from fxs_hpc.engine.opencl import devices
 from fxs_hpc.engine.opencl.devices import Device, Probe
-from fxs_hpc.errors import SettingsError
+from fxs_hpc.errors import NumericalError, SettingsError
 from fxs_hpc.stages.fxs import device, phasing_problem, phasing_worker, reconstruct
 
 CPU = Device(0, "P", "V", "CPU 1", "X", "1", "CPU", 8 * 2**30, 2 * 2**30, 2**15, True, 2)
@@ -168,6 +168,27 @@ def test_a_run_that_broke_off_on_a_device_goes_on_there(home, opencl, monkeypatc
     monkeypatch.setattr(reconstruct, "run_on_device", original)
     found = densities(particle.run(home, resume=True, seed=5, GPU__batch=2, **opencl))
     assert all(found[name].tobytes() == expected[name].tobytes() for name in expected)
+
+
+@pytest.mark.opencl
+def test_a_device_that_fails_is_reported_with_what_to_do(home, opencl, monkeypatch):
+    """Nobody can say beforehand what others will take of its memory."""
+    import pyopencl as cl
+
+    from fxs_hpc.engine.opencl.steps import Steps
+
+    calls = []
+
+    def step(self, members, update):
+        calls.append(update)
+        if len(calls) > 5:
+            raise cl.MemoryError("clFinish failed: OUT_OF_RESOURCES")
+        return original(self, members, update)
+
+    original = Steps.step
+    monkeypatch.setattr(Steps, "step", step)
+    with pytest.raises(NumericalError, match=r"failed: .*OUT_OF_RESOURCES.*lower GPU.batch.*--resume"):
+        particle.run(home, seed=5, GPU__batch=2, **opencl)
 
 
 def test_a_dry_run_says_what_a_device_would_need(home):
