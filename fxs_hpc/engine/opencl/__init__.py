@@ -1,0 +1,1 @@
+"""The phasing step on OpenCL devices."""
