@@ -9,6 +9,7 @@ from fxs_hpc.emc.peak_boxes import peak_boxes, sphere, transposed
 from fxs_hpc.emc.peak_maps import PeakMap
 from fxs_hpc.emc.quaternions import rotation_matrices
 from fxs_hpc.emc.reflections import complete_reflections
+from fxs_hpc.files.emc.peak_maps import packed
 
 CELLS = {
     "tetragonal": np.diag([24.0, 24, 18]),
@@ -75,7 +76,8 @@ def test_the_transpose_has_the_same_entries():
     entries = np.concatenate([np.column_stack([rng.permutation(8)[:n], rng.integers(0, 99, (n, 2))]) for n in counts]).astype(np.int32)
     peaks = PeakMap(np.concatenate([[0], np.cumsum(counts)]), entries)
     expected = {(reflection, rotation, a, b) for rotation in range(12) for reflection, a, b in peaks[rotation].tolist()}
-    turned = transposed(peaks, 100, 2, 7)
-    found = [(reflection + 2, rotation - 100, a, b) for reflection in range(5) for rotation, a, b in turned[reflection].tolist()]
+    amounts = np.bincount(entries[:, 0], minlength=8)
+    turned = transposed(packed(peaks), 2, amounts[2:7])
+    found = [(reflection + 2, rotation, a, b) for reflection in range(5) for rotation, a, b in turned[reflection].tolist()]
     assert set(found) == {entry for entry in expected if 2 <= entry[0] < 7} and len(found) == len(set(found))
     assert all(np.all(np.diff(turned[reflection][:, 0]) > 0) for reflection in range(5))

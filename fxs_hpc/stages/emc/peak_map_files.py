@@ -104,8 +104,8 @@ class _Lists:
         low, high = int(edges[self._ranks.rank]), int(edges[self._ranks.rank + 1])
         pieces = max(1, -(-int(counts[low:high].sum()) // ENTRIES))
         bounds = low + balanced(counts[low:high], pieces) if high > low else np.array([low])
-        start = share(self._ranks, lambda: peak_maps.index(self._files.r2peak, self._total))
-        parts = (self._of_reflections(start, int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True))
+        packed = peak_maps.mapped(self._files.r2peak)
+        parts = (transposed(packed, int(a), counts[int(a) : int(b)]) for a, b in zip(bounds[:-1], bounds[1:], strict=True))
         _put_together(self._ranks, self._files.peak2r, parts)
 
     def _own_rotations(self) -> Iterator[PeakMap]:
@@ -126,29 +126,12 @@ class _Lists:
         """Where the rotations that are looked at from `place` on begin."""
         return int(self._looked[place]) if place < len(self._looked) else self._total
 
-    def _of_reflections(self, start: NDArray[np.int64], low: int, high: int) -> PeakMap:
-        pieces = []
-        for rotation in range(0, self._total, 16 * ROTATIONS):
-            stop = min(rotation + 16 * ROTATIONS, self._total)
-            entries = peak_maps.read_entries(self._files.r2peak, start, rotation, stop)
-            pieces.append(transposed(PeakMap(start[rotation : stop + 1] - start[rotation], entries), rotation, low, high))
-        return _merged(pieces)
-
 
 def _spread(found: PeakMap, places: NDArray[np.int64], count: int) -> PeakMap:
     """The lists of `found` at `places` among `count` lists, the others empty."""
     counts = np.zeros(count, np.int64)
     counts[places] = found.counts
     return PeakMap(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), found.entries)
-
-
-def _merged(pieces: list[PeakMap]) -> PeakMap:
-    """For each list the entries of all pieces, one piece after the other."""
-    owner = np.concatenate([np.repeat(np.arange(len(piece)), piece.counts) for piece in pieces])
-    entries = np.concatenate([piece.entries for piece in pieces])
-    counts = np.sum([piece.counts for piece in pieces], axis=0)
-    first_entry = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return PeakMap(first_entry, entries[np.argsort(owner, kind="stable")])
 
 
 def _put_together(ranks: Communicator, path: Path, parts: Iterator[PeakMap]) -> None:
