@@ -307,14 +307,6 @@ _ROWS = (
         iterating=True,
     ),
     Stage(
-        "resolution",
-        "mpi",
-        "cal-CC",
-        "Two halves of the frames, each refined on its own, and how well they agree.",
-        (Detector, Frames, Background, Crystal, Lattice, Rotations, Reduction, Reconstruction, LocalUpdate, Refinement),
-        chained=False,
-    ),
-    Stage(
         "cal-CC",
         "serial",
         "cal-CC",
@@ -323,6 +315,16 @@ _ROWS = (
         "cal-CC.py",
         reads=("{refine_dir}/history.jsonl", "aux/sym-op.dat"),
         makes=("cal-CC/merged.mtz", "cal-CC/merged.hkl"),
+    ),
+    Stage(
+        "resolution",
+        "mpi",
+        "cal-CC",
+        "Two halves of the frames, each refined on its own, and how well they agree.",
+        (Detector, Frames, Background, Crystal, Lattice, Rotations, Reduction, Reconstruction, LocalUpdate, Refinement),
+        reads=("{refine_dir}/history.jsonl", "cal-CC/merged.mtz"),
+        makes=("cal-CC/cc.dat", "cal-CC/shells.csv"),
+        arguments=("--resume",),
     ),
 )
 
