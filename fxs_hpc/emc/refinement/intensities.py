@@ -18,6 +18,8 @@ from fxs_hpc.emc.refinement.observations import Observations
 
 STEPS = 30
 PRECISION = 1e-9
+LARGEST_ERROR = 1.0
+"""A height whose error is larger than this times the mean of all counts as not seen: only the tail of one peak or two was hit."""
 _TO_BOUND = 0.9
 
 Gather = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -36,7 +38,7 @@ class Heights(NamedTuple):
     Attributes
     ----------
     value : float64[unique]
-        0 where nothing was seen.
+        0 where nothing, or next to nothing, was seen.
     sigma : float64[unique]
         Standard error from the scatter between the peaks of that set (sandwich estimate), at least that of the photons; inf where unseen.
     photon_sigma : float64[unique]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.config.emc.keys import EmcConfig
+from fxs_hpc.config.emc.reduction import Reduction
 from fxs_hpc.config.emc.refinement import Refinement
 from fxs_hpc.emc.refinement.ambiguity import reindexed, reindexed_rotations, require, resolve, spots_of
 from fxs_hpc.emc.refinement.common import step
@@ -34,8 +35,11 @@ from fxs_hpc.stages.emc.refinement_inputs import Candidates, Problem, Start, pro
 from fxs_hpc.stages.emc.refinement_search import recovered_frames, second_lattices
 from fxs_hpc.stages.row import Standing
 
-OBSERVED_BYTES = 14_000
-"""Of a frame, kept for the heights: about 100 peaks and 600 pixels with photons."""
+PROGRAM_BYTES = 250_000_000
+OBSERVED_BYTES = 20_000
+"""Of a frame, kept for the heights: about 130 peaks and 700 pixels with photons."""
+FRAME_BYTES = 900
+"""Of a frame in orientations.h5, for each round."""
 
 
 def run(
@@ -86,15 +90,20 @@ def standing(keys: EmcConfig) -> Standing:
 
 
 def plan(context: Context) -> Plan:
-    """Memory of a rank: tables, a block of frames on each thread, what is kept of its frames; disk of the results."""
+    """Memory of a rank: program, tables, a block of frames on each thread, what is kept of its frames; disk of the results."""
+    path, keys = context.config.path, context.config.section(Reduction)
+    needed = (path("aux/basis-vec.dat"), path("aux/sym-op.dat"), path("make-detector/rec-vectors.bin"), path(keys.mpi_datafile))
+    missing = tuple(str(file) for file in needed if not file.exists())
+    if missing:
+        return Plan(0, 0, missing=missing)
     made = problem(context)
-    keys = context.config.section(Refinement)
+    block_frames = context.config.section(Refinement).refine_block
     pixels, frames = len(made.q), made.frames.count
     tables = pixels * 100 + len(made.model.lattice.modulus) * 100
     mine = -(-frames // context.ranks.size)
-    memory = tables + context.threads * keys.refine_block * 2 * pixels + mine * (OBSERVED_BYTES + 1500)
-    lines = (f"{frames} frames in blocks of {keys.refine_block}, {made.model.heights.size} sets of equivalent reflections",)
-    return Plan(int(memory), frames * 900, lines)
+    memory = PROGRAM_BYTES + tables + context.threads * block_frames * 2 * pixels + mine * (OBSERVED_BYTES + 1500)
+    lines = (f"{frames} frames in blocks of {block_frames}, {made.model.heights.size} sets of equivalent reflections",)
+    return Plan(int(memory), frames * FRAME_BYTES, lines)
 
 
 def _number(path: Path) -> int:
