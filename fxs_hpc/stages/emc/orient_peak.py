@@ -70,7 +70,8 @@ class FrameSearch:
         """Peaks of the frame described by `path`, 1/Angstrom."""
         keys = self.keys
         patches = peaks.read(path)
-        used = patches.selected((patches.sizes >= keys.min_patch_sz) & (patches.sizes <= keys.max_patch_sz))
+        sizes = patches.sizes
+        used = patches.selected((sizes >= keys.min_patch_sz) & (sizes <= keys.max_patch_sz))
         try:
             q = centroids(used, self.pixels.q, self.place) * self.unit
         except DataError as error:
