@@ -83,15 +83,7 @@ _ROWS = (
         makes=("simulate-frames/truth.h5", "simulate-frames/truth.npz", "{sim_dir}"),
         chained=False,
     ),
-    Stage(
-        "make-mask",
-        "serial",
-        "make-detector",
-        "Pixels that must not be used: of a frame, mask files, geometry file.",
-        (Detector, Frames),
-        "make-mask.py",
-        chained=False,
-    ),
+    Stage("make-mask", "serial", "make-detector", "Pixels that must not be used.", (Detector, Frames), "make-mask.py", chained=False),
     Stage(
         "make-detector",
         "serial",
