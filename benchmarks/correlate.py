@@ -73,7 +73,7 @@ def parts(home: Path, settings: dict) -> None:
 
     from fxs_hpc.config.settings import build
     from fxs_hpc.files.pattern_lists import PatternReader, open_patterns
-    from fxs_hpc.fxs import pattern_correlation
+    from fxs_hpc.fxs import pattern_sums
     from fxs_hpc.fxs.patterns import Treatment, treated
     from fxs_hpc.fxs.polar_interpolation import filled
     from fxs_hpc.fxs.splines import spline_coefficients
@@ -85,9 +85,9 @@ def parts(home: Path, settings: dict) -> None:
     treatment = Treatment(grid(model), model.interpolation_order, usable)
     patterns = open_patterns(folder / "patterns_list.txt", SHAPE, 32)
     reader, adder = PatternReader(patterns), correlator(model, treatment)
-    table = pattern_correlation.FrameTable.empty(len(patterns), None)
+    table = pattern_sums.FrameTable.empty(len(patterns), None)
     n_phi, n_q = treatment.polar_mask.shape
-    sums = pattern_correlation.Sums.zero(n_phi, n_q, n_q, SHAPE, table)
+    sums = pattern_sums.Sums.zero(n_phi, n_q, n_q, SHAPE, table)
     image = reader.read(0)
     polar = [(number, treated(reader.read(number), treatment)) for number in range(len(patterns))]
     with threadpool_limits(1):

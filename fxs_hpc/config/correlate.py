@@ -129,6 +129,9 @@ class Correlate(Section):
     )
     use_binary_mask: bool = setting(False, "leave out the pixels where IO.files.binary_mask is 0")
     subtract_background: bool = setting(False, "subtract the image IO.files.background from every pattern")
+    subtract_photon_noise: bool = setting(
+        False, "values are photons: subtract what each adds to the correlation with itself, where points share a pixel"
+    )
     ROI_normalization: tuple[bool, NotNegative, NotNegative] = setting(
         (False, 0.3, 0.9), "[use, q1, q2]: divide a pattern by its mean between q1 and q2", "1/A"
     )
@@ -179,6 +182,8 @@ class Correlate(Section):
         }.items():
             if not low < high:
                 raise ValueError(f"{name}: the lower limit {low:g} is not below the upper one {high:g}")
+        if self.subtract_photon_noise and self.masks.normalisation != "all_patterns":
+            raise ValueError("subtract_photon_noise: only with masks.normalisation: all_patterns")
         if self.qrange and not self.qrange[0] < self.qrange[1]:
             raise ValueError(f"qrange: the first q {self.qrange[0]:g} is not below the last {self.qrange[1]:g}")
         return self

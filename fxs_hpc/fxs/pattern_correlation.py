@@ -9,12 +9,14 @@ A Gram matrix is Hermitian: its real part fills the upper triangle of a real mat
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numba
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from fxs_hpc.fxs.pattern_sums import Sums
 from fxs_hpc.fxs.patterns import PolarPattern
 from fxs_hpc.parallel.threads import over, pieces
 
@@ -66,82 +68,17 @@ def unpacked(packed: NDArray[np.float64], rows: slice) -> NDArray[np.complex128]
     return result
 
 
-@dataclass
-class FrameTable:
-    """What is known of each pattern.
+class SelfCorrelation(Protocol):
+    """What patterns add to their correlation that is no signal, at points that touch."""
 
-    Parameters
-    ----------
-    state : (n,) i1, -1 not looked at yet, 0 rejected, 1 used.
-    roi_mean : (n,) mean in the region of interest.
-    rings : (n, n_q) mean over each ring, NaN where masked; None where it is not wanted.
-    """
+    @property
+    def spectra(self) -> NDArray[np.float64]:
+        """Packed Gram matrices (n_phi/2 + 1, n, n)."""
+        ...
 
-    state: NDArray[np.int8]
-    roi_mean: NDArray[np.float64]
-    rings: NDArray[np.float64] | None = None
-
-    @classmethod
-    def empty(cls, count: int, n_q: int | None) -> "FrameTable":
-        """Nothing looked at; with room for the rings where `n_q` is given."""
-        rings = np.full((count, n_q), np.nan) if n_q else None
-        return cls(np.full(count, -1, np.int8), np.full(count, np.nan), rings)
-
-    def absorb(self, other: "FrameTable") -> None:
-        """Take over what another table knows."""
-        known = other.state >= 0
-        self.state[known], self.roi_mean[known] = other.state[known], other.roi_mean[known]
-        if self.rings is not None and other.rings is not None:
-            self.rings[known] = other.rings[known]
-
-
-@dataclass
-class Sums:
-    """What the patterns of one rank have added up to.
-
-    Parameters
-    ----------
-    spectra : (n_phi/2 + 1, n, n), packed Gram matrices of the F_n at the n radial points that are correlated.
-    regular : number of patterns in `spectra` whose mask is the static one.
-    mask_spectra : as `spectra`, for the masks of the others; None where there are none.
-    ratios, counts : (n, n, n_phi), for q1 <= q2, sum of c / c_mask of those others and how many had a pair of points there: where each
-        pattern is normalised by itself. Then they are not in `spectra`.
-    intensity, coverage : (n_q,) sum over points and patterns of I and of the mask.
-    means, mean_count : (n_q,) sum over patterns of the ring's mean, and how many had one.
-    image, pixels : (rows, columns) sum of the images, and how often a pixel was valid.
-    frames : FrameTable of all patterns.
-    """
-
-    spectra: NDArray[np.float64]
-    intensity: NDArray[np.float64]
-    coverage: NDArray[np.float64]
-    means: NDArray[np.float64]
-    mean_count: NDArray[np.float64]
-    image: NDArray[np.float64]
-    pixels: NDArray[np.float64]
-    frames: FrameTable
-    regular: int = 0
-    mask_spectra: NDArray[np.float64] | None = None
-    ratios: NDArray[np.float64] | None = None
-    counts: NDArray[np.int32] | None = None
-
-    @classmethod
-    def zero(cls, n_phi: int, n_correlated: int, n_q: int, shape: tuple[int, int], frames: FrameTable) -> "Sums":
-        """Nothing summed yet."""
-        spectra = np.zeros((n_phi // 2 + 1, n_correlated, n_correlated))
-        intensity, coverage, means, mean_count = np.zeros((4, n_q))
-        return cls(spectra, intensity, coverage, means, mean_count, np.zeros(shape), np.zeros(shape), frames)
-
-    def absorb(self, other: "Sums") -> None:
-        """Add what other patterns have added up to."""
-        for name in ("spectra", "intensity", "coverage", "means", "mean_count", "image", "pixels"):
-            getattr(self, name)[...] += getattr(other, name)
-        for name in ("mask_spectra", "ratios", "counts"):
-            theirs, ours = getattr(other, name), getattr(self, name)
-            if theirs is not None:
-                setattr(self, name, theirs if ours is None else ours + theirs)
-        self.regular += other.regular
-        self.frames.absorb(other.frames)
+    def touching(self, rows: slice) -> NDArray[np.bool_]:
+        """Pairs of points (rows, n, n_phi)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -180,11 +117,11 @@ class Correlator:
         elif deviating:
             if sums.mask_spectra is None:
                 sums.mask_spectra = np.zeros_like(sums.spectra)
-            _add_gram(sums.mask_spectra, self._coefficients("mask", [np.asarray(p.mask) for p in deviating], workers), workers)
+            add_gram(sums.mask_spectra, self.coefficients("mask", [np.asarray(p.mask) for p in deviating], workers), workers)
         if good:
-            _add_gram(sums.spectra, self._coefficients("data", [pattern.values for pattern in good], workers), workers)
+            add_gram(sums.spectra, self.coefficients("data", [pattern.values for pattern in good], workers), workers)
 
-    def _coefficients(self, which: str, fields: list[NDArray[np.float64]], workers: int) -> NDArray[np.float64]:
+    def coefficients(self, which: str, fields: list[NDArray[np.float64]], workers: int) -> NDArray[np.float64]:
         """Real and imaginary parts of F_n, (n_phi/2 + 1, 2 patterns, n): first all real, then all imaginary ones."""
         count = len(fields)
         shape = (len(self.polar_mask) // 2 + 1, 2 * count, len(self.correlated))
@@ -217,6 +154,8 @@ class Correlator:
         sums.mean_count += count > 0
         sums.image += pattern.image
         sums.pixels += pattern.pixels
+        if pattern.variance is not None:
+            sums.variance += pattern.variance
 
     def _add_ratios(self, sums: Sums, patterns: list[PolarPattern], workers: int) -> None:
         n_phi, n = len(self.polar_mask), len(self.correlated)
@@ -226,7 +165,7 @@ class Correlator:
             _add_ratio(sums, self.spectrum(pattern.values), self.spectrum(np.asarray(pattern.mask)), n_phi, workers)
 
 
-def _add_gram(packed: NDArray[np.float64], block: NDArray[np.float64], workers: int) -> None:
+def add_gram(packed: NDArray[np.float64], block: NDArray[np.float64], workers: int) -> None:
     """packed[n] += sum over patterns of conj(F_n(q1)) F_n(q2)."""
     count, size = block.shape[1] // 2, block.shape[2]
 
@@ -267,18 +206,27 @@ def mask_pairs(correlator: Correlator) -> NDArray[np.complex128]:
     return correlator.spectrum(correlator.polar_mask)
 
 
-def blocks(sums: Sums, correlator: Correlator, workers: int = 1) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """The mean correlation, block by block of q1: (slice, C (rows, n, n_phi)); NaN where no pair of points was ever valid."""
+def blocks(
+    sums: Sums, correlator: Correlator, workers: int = 1, noise: SelfCorrelation | None = None
+) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """The mean correlation, block by block of q1: (slice, C (rows, n, n_phi)); NaN where no pair of points was ever valid.
+
+    `noise` is subtracted where points touch.
+    """
     n = len(correlator.correlated)
     static = mask_pairs(correlator)
     for start in range(0, n, _ROWS * max(1, workers)):
         spans = [slice(first, min(n, first + _ROWS)) for first in range(start, min(n, start + _ROWS * max(1, workers)), _ROWS)]
-        yield slice(start, spans[-1].stop), np.concatenate(over(lambda rows: _block(sums, correlator, static, rows), spans, workers))
+        yield slice(start, spans[-1].stop), np.concatenate(over(lambda rows: _block(sums, correlator, static, rows, noise), spans, workers))
 
 
-def _block(sums: Sums, correlator: Correlator, static: NDArray[np.complex128], rows: slice) -> NDArray[np.float64]:
+def _block(
+    sums: Sums, correlator: Correlator, static: NDArray[np.complex128], rows: slice, noise: SelfCorrelation | None
+) -> NDArray[np.float64]:
     n_phi = len(correlator.polar_mask)
     data = _inverse(unpacked(sums.spectra, rows), n_phi)
+    if noise is not None:
+        data -= np.where(noise.touching(rows), _inverse(unpacked(noise.spectra, rows), n_phi), 0)
     pairs = _inverse(static[:, rows, None].conj() * static[:, None, :], n_phi)
     if correlator.each_by_itself:
         valid = pairs > _HALF_A_PAIR

@@ -47,6 +47,7 @@ class Treatment:
     nan_is_zero : a NaN pixel counts as 0 instead of masked.
     rounded_edges : the mask is interpolated and rounded and does not cut what leaks over its border, as the reference program does; else a
         point counts only if all the pixels that it rests on do, and masked pixels are filled from their neighbours before.
+    counts_photons : values are photons, whose variance is wanted.
     """
 
     grid: PolarGrid
@@ -61,6 +62,7 @@ class Treatment:
     corrections: NDArray[np.float64] | None = None
     nan_is_zero: bool = False
     rounded_edges: bool = False
+    counts_photons: bool = False
 
     @cached_property
     def interpolator(self) -> Interpolator:
@@ -94,6 +96,7 @@ class PolarPattern:
     mask : (n_phi, n_q) of 1 and 0, or None where it is `Treatment.polar_mask`.
     good : whether the frame is used. roi_mean : its mean in the region of interest.
     image, pixels : what was interpolated, zero where masked, and the valid pixels.
+    variance : (rows, columns) of the pixels as photons make it, in the units of the values before corrections, or None.
     """
 
     values: NDArray[np.float64]
@@ -102,6 +105,7 @@ class PolarPattern:
     roi_mean: float
     image: NDArray[np.float64]
     pixels: NDArray[np.bool_]
+    variance: NDArray[np.float64] | None = None
 
 
 def treated(image: NDArray[np.floating], treatment: Treatment, name: str = "pattern") -> PolarPattern:
@@ -116,6 +120,7 @@ def treated(image: NDArray[np.floating], treatment: Treatment, name: str = "patt
         raise DataError(f"{name}: has shape {image.shape}, the settings say image_dimensions {list(treatment.usable.shape)}")
     pixels, pixel_mask_is_static = _valid_pixels(image, treatment)
     clean = np.where(np.isnan(image), 0, image).astype(np.float64)
+    variance = np.where(pixels, np.maximum(clean, 0), 0) if treatment.counts_photons else None
     if treatment.background is not None:
         clean -= treatment.background
     clean[~pixels] = 0
@@ -131,10 +136,11 @@ def treated(image: NDArray[np.floating], treatment: Treatment, name: str = "patt
     if treatment.normalise:
         good = good and mean > 0
         values /= mean if mean > 0 else 1.0
+        variance = None if variance is None else variance / (mean**2 if mean > 0 else 1.0)
     if treatment.corrections is not None:
         values *= treatment.corrections
     is_static = mask is treatment.polar_mask or np.array_equal(mask, treatment.polar_mask)
-    return PolarPattern(values, None if is_static else mask, bool(good), mean, clean, pixels)
+    return PolarPattern(values, None if is_static else mask, bool(good), mean, clean, pixels, variance)
 
 
 def _valid_pixels(image: NDArray[np.floating], treatment: Treatment) -> tuple[NDArray[np.bool_], bool]:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fxs_hpc.fxs.pattern_correlation import Correlator, FrameTable, Sums, blocks, unpacked
+from fxs_hpc.fxs.pattern_correlation import Correlator, blocks, unpacked
+from fxs_hpc.fxs.pattern_sums import FrameTable, Sums
 from fxs_hpc.fxs.patterns import PolarPattern
 
 N_PHI, N_Q = 12, 7

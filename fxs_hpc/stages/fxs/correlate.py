@@ -19,7 +19,8 @@ from fxs_hpc.files import correlation_checkpoint
 from fxs_hpc.files.checkpoint import CHECKPOINTS
 from fxs_hpc.files.lock import locked
 from fxs_hpc.files.pattern_lists import PatternReader
-from fxs_hpc.fxs.pattern_correlation import Correlator, FrameTable, Sums
+from fxs_hpc.fxs.pattern_correlation import Correlator
+from fxs_hpc.fxs.pattern_sums import MEANS, FrameTable, Sums
 from fxs_hpc.fxs.patterns import PolarPattern, Treatment, treated
 from fxs_hpc.parallel import partition
 from fxs_hpc.parallel.communicator import first
@@ -191,7 +192,7 @@ def _over_ranks(sums: Sums, context: Context) -> None:
     for other in ranks.all_gather(sums.frames):
         sums.frames.absorb(other)
     sums.regular = sum(ranks.all_gather(sums.regular))
-    for name in ("intensity", "coverage", "means", "mean_count", "image", "pixels"):
+    for name in MEANS:
         setattr(sums, name, ranks.sum(getattr(sums, name)))
     for name in ("spectra", "mask_spectra", "ratios", "counts"):
         array = getattr(sums, name)

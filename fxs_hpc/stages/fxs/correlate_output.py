@@ -13,8 +13,10 @@ from fxs_hpc.files.measured_ccd import Measured, write_measured
 from fxs_hpc.files.simulated_patterns import TRUTH, read_truth
 from fxs_hpc.fxs import pattern_correlation
 from fxs_hpc.fxs.correlation import CrossCorrelation
-from fxs_hpc.fxs.pattern_correlation import Correlator, Sums
+from fxs_hpc.fxs.pattern_correlation import Correlator
+from fxs_hpc.fxs.pattern_sums import Sums
 from fxs_hpc.fxs.patterns import Treatment
+from fxs_hpc.fxs.photon_noise import PhotonNoise, photon_noise
 from fxs_hpc.fxs.preparation import pi_periodic
 from fxs_hpc.fxs.shapes import Model
 from fxs_hpc.report import patterns as pictures
@@ -44,7 +46,8 @@ def store(
         settings.dimensions, q[points], phi - phi[0], settings.wavelength, saxs[points], n_particles=_particles(settings, job)
     )
     sample = _Sample(points)
-    blocks = sample.taking(_blocks(settings, correlator, sums, first, second, threads))
+    noise = photon_noise(sums.variance, treatment, correlator, threads) if settings.subtract_photon_noise and settings.correlates else None
+    blocks = sample.taking(_blocks(settings, correlator, sums, noise, first, second, threads))
     write_measured(target, data, _measured(settings, job, treatment, sums, saxs, first, second), blocks)
     if settings.IO.files.ccd.options.save_pictures:
         _draw(job, settings, treatment, sums, saxs, data, sample)
@@ -73,6 +76,7 @@ def _blocks(
     settings: Correlate,
     correlator: Correlator,
     sums: Sums,
+    noise: PhotonNoise | None,
     first: NDArray[np.int64],
     second: NDArray[np.int64],
     threads: int,
@@ -82,7 +86,7 @@ def _blocks(
         return
     held = correlator.correlated
     columns, done = np.searchsorted(held, second), 0
-    for rows, values in pattern_correlation.blocks(sums, correlator, threads):
+    for rows, values in pattern_correlation.blocks(sums, correlator, threads, noise):
         values = values[np.isin(held[rows], first)][:, columns]
         if len(values):
             yield slice(done, done + len(values)), pi_periodic(values) if settings.ccf_2p_symmetrize else values

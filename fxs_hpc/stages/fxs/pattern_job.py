@@ -92,6 +92,7 @@ def treatment(settings: Correlate, context: Context) -> Treatment:
         corrections=points.corrections(direction if undo else None, settings.solid_angle_correction),
         nan_is_zero=settings.masks.nan_pixels == "zero",
         rounded_edges=settings.masks.edges == "rounded",
+        counts_photons=settings.subtract_photon_noise,
     )
 
 
