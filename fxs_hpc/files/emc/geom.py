@@ -269,9 +269,7 @@ def _bad(path: Path, geometry: Geometry, names: tuple[str, ...], detector: Mappi
     return bad
 
 
-def _mark_raster(
-    bad: NDArray, geometry: Geometry, names: tuple[str, ...], panels: Mapping[str, Any], region: Mapping[str, Any]
-) -> None:
+def _mark_raster(bad: NDArray, geometry: Geometry, names: tuple[str, ...], panels: Mapping[str, Any], region: Mapping[str, Any]) -> None:
     for panel, name in zip(geometry.panels, names):
         if region["panel"] not in ("", name):
             continue
