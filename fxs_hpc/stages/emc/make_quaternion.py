@@ -9,6 +9,9 @@ from fxs_hpc.errors import UsageError
 from fxs_hpc.files.emc import quaternions
 from fxs_hpc.stages.emc.context import Context, Plan
 
+PROGRAM = 22 * 10**7
+"""Bytes of Python with NumPy and Numba, kernels compiled."""
+
 
 def run(context: Context, num_div: int | None = None) -> None:
     """Write the samples.
@@ -52,5 +55,5 @@ def _lines(divisions: int) -> tuple[str, ...]:
 
 
 def _memory(divisions: int) -> int:
-    """Bytes: the program, and quaternions, weights and records of a piece, which holds one tetrahedron at the least."""
-    return 10**8 + 3 * 40 * max(BLOCK, divisions**3 // 6)
+    """Bytes: the program with its compiler, and quaternions, weights and records of a piece, which holds one tetrahedron at the least."""
+    return PROGRAM + 3 * 40 * max(BLOCK, divisions**3 // 6)
