@@ -113,16 +113,16 @@ def run(context: Context) -> None:
 
 
 def plan(context: Context) -> Plan:
-    """Memory for the tree of samples, disk for the candidates as far as they can be guessed."""
+    """Memory for the tree of samples and the file that it is made of, disk for the candidates as far as they can be guessed."""
     path = context.config.path(context.config.section(Rotations).quat_file)
     count = quaternions.read_count(path) if path.exists() else sample_count(quaternions.num_div_of(path))
     pixels = rec_vectors.read_header(context.home / "make-detector" / "rec-vectors.bin").pixels
     frames = context.config.section(Frames).num_raw_data or len(inputs.lists(context))
     return Plan(
         memory=2 * 10**8,
-        shared=memory(count) + 12 * count + 36 * pixels,
+        shared=memory(count) + 12 * count + 36 * pixels + quaternions.size(count),
         disk=frames * 20 * max(100, count // 1000),
-        lines=(f"{count} rotations; the quaternion file ({quaternions.size(count) / 1e6:.0f} MB) is read where it is needed",),
+        lines=(f"{count} rotations; shared: {memory(count) / 1e6:.0f} MB for their tree, the others are pages of the quaternion file",),
     )
 
 
