@@ -53,6 +53,7 @@ def plan(settings: Correlate, context: Context) -> Plan:
     sums = 8 * (n_phi // 2 + 1) * together**2 if settings.correlates else 0
     masked = settings.intensity_pixel_threshold[0] or settings.intensity_radial_pixel_filter[0]
     deviating = (12 * n_phi * together**2 if settings.masks.normalisation == "each_pattern" else sums) if masked else 0
+    noise = sums if settings.subtract_photon_noise else 0
     batch = _batch(settings, len(patterns), n_phi, n_q) * _bytes_each(settings, n_phi, n_q)
     result = 8 * n_phi * n_first * n_second if {"ccf_q1q2", "xcca"} & set(settings.compute) else 0
     lines = (
@@ -61,7 +62,7 @@ def plan(settings: Correlate, context: Context) -> Plan:
         f"memory is that of each rank; it saves its sums ({sums / 1e6:.0f} MB) between batches",
     )
     weights = 16 * (settings.interpolation_order + 1) * n_phi * n_q
-    return Plan(500_000_000 + sums + deviating + batch + weights, result + sums + deviating, lines)
+    return Plan(500_000_000 + sums + deviating + noise + batch + weights, result + sums + deviating, lines)
 
 
 def run(settings: Correlate, context: Context) -> Path:
