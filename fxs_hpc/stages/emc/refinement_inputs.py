@@ -26,7 +26,7 @@ from fxs_hpc.emc.refinement.pixels import pixel_table
 from fxs_hpc.emc.refinement.rounds import Model, Options, equal_heights
 from fxs_hpc.emc.symmetry import LaueGroup, of_lattice
 from fxs_hpc.errors import InputFileError, SettingsError
-from fxs_hpc.files.emc import candidates, frame_store, hkl_values, phi, probabilities, quaternions, reduced, sym_op
+from fxs_hpc.files.emc import candidates, frame_store, hkl_values, probabilities, quaternions, reduced, sym_op
 from fxs_hpc.parallel.communicator import first
 from fxs_hpc.stages.emc import inputs
 from fxs_hpc.stages.emc.context import Context
@@ -200,8 +200,3 @@ def _heights(path: Path, made: Problem) -> NDArray[np.float64]:
     np.add.at(total, table.unique[number[known]], values[known])
     np.add.at(count, table.unique[number[known]], 1)
     return np.divide(total, count, out=np.zeros_like(total), where=count > 0)
-
-
-def start_phi(path: Path, count: int) -> NDArray[np.float64] | None:
-    """Scale factors of rej-frames or init-phi, of which zeros leave a frame out; None where there is no file."""
-    return phi.read(path, count) if path.is_file() else None
