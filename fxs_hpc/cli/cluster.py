@@ -201,6 +201,3 @@ def doctor(config: Path | None, debug: bool) -> None:
             failed += finding.works is False
         if failed:
             raise FxsError(f"{failed} of these need mending")
-
-
-COMMANDS = (run, submit, status, cancel, resume, logs, doctor)

@@ -1,20 +1,44 @@
 """The command `fxs-hpc`."""
 
-from pathlib import Path
+import importlib
+from collections.abc import Mapping
 
 import click
 
 import fxs_hpc
-from fxs_hpc.cli.check import check
-from fxs_hpc.cli.cluster import COMMANDS
-from fxs_hpc.cli.emc import emc
-from fxs_hpc.cli.fxs import fxs
-from fxs_hpc.cli.problems import reported
-from fxs_hpc.cluster import job_files
-from fxs_hpc.stages.working_directory import create
+
+MODULES: Mapping[str, str] = {
+    "init": "init",
+    "fxs": "fxs",
+    "emc": "emc",
+    "check": "check",
+    "run": "cluster",
+    "submit": "cluster",
+    "resume": "cluster",
+    "status": "cluster",
+    "logs": "cluster",
+    "cancel": "cluster",
+    "doctor": "cluster",
+}
+"""Command -> its module in this package, imported when it is asked for: every rank of every stage waits for what is imported."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class Lazy(click.Group):
+    """Imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the work."""
+        return list(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name."""
+        if cmd_name not in MODULES:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"fxs_hpc.cli.{MODULES[cmd_name]}"), cmd_name)
+        return command
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(fxs_hpc.__version__, prog_name="fxs-hpc")
 def main() -> None:
     """X-ray scattering data into structures.
@@ -31,24 +55,3 @@ def main() -> None:
       fxs-hpc run emc            here and now, from the first stage that is not done
       fxs-hpc submit emc         as jobs of a cluster; fxs-hpc status, logs, cancel, resume
     """
-
-
-@main.command(short_help="Make a directory to work in.")
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-@click.option("-v", "--debug", is_flag=True, help="Show where an error comes from.")
-def init(directory: Path, debug: bool) -> None:
-    """Make DIRECTORY a working directory: config.ini, settings, data folders. Files that exist are kept."""
-    with reported(debug):
-        made, kept = create(directory)
-        made += job_files.write(directory / "jobs")
-        click.echo(f"{directory}: {len(made)} files made" + (f", {len(kept)} kept as they are" if kept else ""))
-        for path in kept:
-            click.echo(f"  kept {path}")
-        click.echo(f"next: cd {directory}; fxs-hpc fxs simulate_ccd demo extract demo reconstruct demo average demo")
-
-
-main.add_command(fxs)
-main.add_command(emc)
-main.add_command(check)
-for _command in COMMANDS:
-    main.add_command(_command)

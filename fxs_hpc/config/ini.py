@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
-from fxs_hpc.config.commands import COMMANDS
+from fxs_hpc.config.command_names import NAMES
 from fxs_hpc.config.nearest import suggestion
 from fxs_hpc.errors import SettingsError
 
 FILE_NAME = "config.ini"
 RUN_KEYS = ("threads", "precision", "ranks")
-FXS_KEYS = tuple(COMMANDS)
+FXS_KEYS = NAMES
 SLURM_KEYS = (
     *("partition", "account", "qos", "time", "nodes", "ntasks", "cpus", "mem", "gres", "constraint", "setup", "options"),
     *("tasks", "parts", "launcher"),

@@ -3,6 +3,8 @@
 import pytest
 
 from fxs_hpc.config import ini
+from fxs_hpc.config.command_names import NAMES
+from fxs_hpc.config.commands import COMMANDS
 from fxs_hpc.config.emc.keys import EmcConfig
 from fxs_hpc.config.emc.sections import SECTIONS
 from fxs_hpc.errors import SettingsError
@@ -98,3 +100,7 @@ def test_found_in_this_folder_or_above(tmp_path):
 def test_an_absent_file_is_an_error(tmp_path):
     with pytest.raises(SettingsError, match="cannot be read"):
         ini.load(tmp_path / "config.ini")
+
+
+def test_the_names_of_the_commands_are_those_of_the_commands():
+    assert tuple(COMMANDS) == NAMES
