@@ -65,11 +65,12 @@ def angle(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
 def converged(history: Sequence[FlagRecord], largest_angle: float, iterations: int = 2) -> bool:
     """Whether every flag of the last `iterations` iterations changed by at most `largest_angle` degrees and the likelihood settled.
 
-    The likelihood has settled where it rose by less than 1e-4 of what it is over that time.
+    The likelihood has settled where it rose by less than 1e-4 of what it is over that time. An angle of 0 is never reached: a run that has
+    come to rest to the last bit goes on.
     """
     kinds = {record.kind for record in history}
     needed = iterations * len(kinds)
-    if len(history) < needed + len(kinds):
+    if not largest_angle or len(history) < needed + len(kinds):
         return False
     recent = history[-needed:]
     before = history[-needed - len(kinds)].log_likelihood

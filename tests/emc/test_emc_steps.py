@@ -164,6 +164,7 @@ def test_convergence_needs_small_changes_and_a_settled_likelihood():
     kinds = ["intensity", "phi"] * 4
     still = [record(n + 1, kind, 0.01, 1000.0) for n, kind in enumerate(kinds)]
     assert converged(still, 0.05)
+    assert not converged([record(n + 1, kind, 0.0, 1000.0) for n, kind in enumerate(kinds)], 0.0)
     assert not converged(still[:4], 0.05)
     assert not converged([*still[:-1], record(8, "phi", 0.06, 1000.0)], 0.05)
     assert not converged([*still[:-2], record(7, "intensity", 0.01, 1001.0), still[-1]], 0.05)

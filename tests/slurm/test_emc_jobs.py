@@ -53,7 +53,7 @@ def console(tmp_path, slurm, reduced):
 
 def write_config(home: Path, reduced: Path, iterations: int, keys: str) -> None:
     text = (reduced / "config.ini").read_text().replace(str(reduced), str(home))
-    chain = f"low_res_iterations = {iterations}\nconvergence_angle = 1e-12\n"
+    chain = f"low_res_iterations = {iterations}\nconvergence_angle = 0\n"
     (home / "config.ini").write_text(f"{text}\n{chain}[slurm]\nntasks = 2\ncpus = 1\nmem = 2G\n{keys}\n")
 
 

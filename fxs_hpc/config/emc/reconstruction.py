@@ -26,4 +26,4 @@ class Reconstruction(Section):
     )
     prune_margin: NotNegative = setting(100.0, "log-likelihood below the best at which a candidate is given up for some flags; 0 = never")
     prune_interval: Count = setting(10, "flags after which given-up candidates are looked at again")
-    convergence_angle: Positive = setting(0.05, "--until-converged: largest change of two iterations", "degrees")
+    convergence_angle: NotNegative = setting(0.05, "--until-converged: largest change of two iterations; 0 = never", "degrees")
