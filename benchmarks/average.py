@@ -18,11 +18,11 @@ from scipy.spatial.transform import Rotation
 
 from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.config.settings import build
-from fxs_hpc.fxs import shapes
-from fxs_hpc.fxs.alignment import align, moved, prepare, shell_weights
-from fxs_hpc.fxs.comparison import truth_of_shapes
-from fxs_hpc.fxs.fourier import BallTransform, amplitude_of, inverted
-from fxs_hpc.fxs.so3 import euler_angles
+from fxs_hpc.fluctuation import shapes
+from fxs_hpc.fluctuation.alignment import align, moved, prepare, shell_weights
+from fxs_hpc.fluctuation.comparison import truth_of_shapes
+from fxs_hpc.fluctuation.fourier import BallTransform, amplitude_of, inverted
+from fxs_hpc.fluctuation.so3 import euler_angles
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 from fxs_hpc.harmonics.wigner import rotate
 from fxs_hpc.stages.fxs import average

@@ -23,8 +23,8 @@ from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.config.settings import load
 from fxs_hpc.files.ccd import open_ccd, read_model
 from fxs_hpc.files.simulated_patterns import read_truth
-from fxs_hpc.fxs.correlation import CrossCorrelation
-from fxs_hpc.fxs.invariants import InvariantData
+from fxs_hpc.fluctuation.correlation import CrossCorrelation
+from fxs_hpc.fluctuation.invariants import InvariantData
 from fxs_hpc.stages.fxs import correlate, extract, simulate_patterns
 from fxs_hpc.stages.fxs.context import Context
 from fxs_hpc.stages.fxs.workspace import Workspace

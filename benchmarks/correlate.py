@@ -73,10 +73,10 @@ def parts(home: Path, settings: dict) -> None:
 
     from fxs_hpc.config.settings import build
     from fxs_hpc.files.pattern_lists import PatternReader, open_patterns
-    from fxs_hpc.fxs import pattern_sums
-    from fxs_hpc.fxs.patterns import Treatment, treated
-    from fxs_hpc.fxs.polar_interpolation import filled
-    from fxs_hpc.fxs.splines import spline_coefficients
+    from fxs_hpc.fluctuation import pattern_sums
+    from fxs_hpc.fluctuation.patterns import Treatment, treated
+    from fxs_hpc.fluctuation.polar_interpolation import filled
+    from fxs_hpc.fluctuation.splines import spline_coefficients
     from fxs_hpc.stages.fxs.pattern_job import correlator, grid
 
     model, _ = build("correlate", settings)

@@ -8,7 +8,7 @@ cross_correlation/I1I1 (N, N, n_delta) f8 : C(q1, q2, Delta), stored in one piec
 deg_2_invariant/I1I1 (L+1, N, N) f8 : B_l of a simulation. The reference stores complex numbers whose imaginary part is zero
     (B_l of a real intensity is real); float64 halves the space, and odd orders, all zero, take none.
 model/ : a simulated object: density (N, n_theta, n_phi) f4 (empty shells take no space), r [A], theta, phi [rad];
-    attribute `shapes`, JSON that describes the exact object (see `fxs_hpc.fxs.shapes.to_json`)
+    attribute `shapes`, JSON that describes the exact object (see `fxs_hpc.fluctuation.shapes.to_json`)
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.atomic import replacing
-from fxs_hpc.fxs import shapes
-from fxs_hpc.fxs.correlation import CrossCorrelation
+from fxs_hpc.fluctuation import shapes
+from fxs_hpc.fluctuation.correlation import CrossCorrelation
 
 Blocks = Iterable[tuple[slice, NDArray]]
 

@@ -19,7 +19,7 @@ import numpy as np
 from fxs_hpc.engine.interface import Snapshot
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.atomic import replacing
-from fxs_hpc.fxs.phasing import Progress
+from fxs_hpc.fluctuation.phasing import Progress
 
 CHECKPOINTS = "checkpoint_*.h5"
 """Pattern of the checkpoints in a run folder."""

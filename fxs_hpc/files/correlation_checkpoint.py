@@ -5,7 +5,7 @@ The sums of several files add up, as long as no pattern is in two of them.
 Fields
 ------
 fingerprint : attribute, hash of everything the sums depend on
-sums/<name> : the arrays of `fxs_hpc.fxs.pattern_sums.Sums` that exist, and the number `regular`
+sums/<name> : the arrays of `fxs_hpc.fluctuation.pattern_sums.Sums` that exist, and the number `regular`
 frames/state (n,) i1, frames/roi_mean (n,) f8, frames/rings (n, n_q) f8 : its table of patterns
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.atomic import replacing
-from fxs_hpc.fxs.pattern_sums import FrameTable, Sums
+from fxs_hpc.fluctuation.pattern_sums import FrameTable, Sums
 
 _ARRAYS = tuple(item.name for item in fields(Sums) if item.name not in ("frames", "regular"))
 

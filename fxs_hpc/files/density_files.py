@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.ccd import read_model
 from fxs_hpc.files.vts import read_vts
-from fxs_hpc.fxs.scatterers import DensityMap
-from fxs_hpc.fxs.shapes import Model
+from fxs_hpc.fluctuation.scatterers import DensityMap
+from fxs_hpc.fluctuation.shapes import Model
 
 KINDS = (".mrc", ".map", ".ccp4", ".npz", ".vts", ".h5", ".hdf5")
 

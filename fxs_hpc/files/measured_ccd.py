@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from fxs_hpc.files.atomic import replacing
 from fxs_hpc.files.ccd import write_model, write_points
-from fxs_hpc.fxs.correlation import CrossCorrelation
-from fxs_hpc.fxs.shapes import Model
+from fxs_hpc.fluctuation.correlation import CrossCorrelation
+from fxs_hpc.fluctuation.shapes import Model
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.atomic import replacing
-from fxs_hpc.fxs.invariants import InvariantData
+from fxs_hpc.fluctuation.invariants import InvariantData
 
 _DATASET = "I1I1"
 

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from fxs_hpc.files.atomic import replacing
 from fxs_hpc.files.ccd import write_model, write_points
 from fxs_hpc.files.pattern_lists import write_raw
-from fxs_hpc.fxs.correlation import CrossCorrelation
-from fxs_hpc.fxs.shapes import Model
+from fxs_hpc.fluctuation.correlation import CrossCorrelation
+from fxs_hpc.fluctuation.shapes import Model
 
 DATA = "entry_1/data_1/data"
 MASK = "entry_1/data_1/mask"

@@ -6,7 +6,7 @@ import gemmi
 import numpy as np
 
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.fxs.scatterers import Atoms, FormFactor
+from fxs_hpc.fluctuation.scatterers import Atoms, FormFactor
 
 KINDS = (".pdb", ".ent", ".cif", ".mmcif", ".gz")
 

@@ -1,4 +1,4 @@
-"""Sampling grids of the ball in real and reciprocal space: radii, angles, and their quadrature weights."""
+"""Sampling grids of ball and disc in real and reciprocal space: radii, angles, and their quadrature weights."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,12 +22,14 @@ class RadialGrid:
     reciprocity : dimensionless coefficient x of the law above.
     kind : 'midpoint' (r_k = (k + 1/2) R / N), 'trapz' and 'Zernike' (uniform on 0..R, ends included), 'gauss'
         (Gauss-Legendre nodes on [0, R]). 'zernike' is accepted for 'Zernike'.
+    dimensions : 3 (shells of a ball) or 2 (rings of a disc); decides the weights and the kind of Hankel transform.
     """
 
     n_points: int
     q_max: float
     reciprocity: float = 2.0
     kind: str = "midpoint"
+    dimensions: int = 3
 
     def __post_init__(self) -> None:
         if self.kind == "zernike":
@@ -70,13 +72,17 @@ class RadialGrid:
 
     @property
     def r_weights(self) -> NDArray[np.float64]:
-        """Weights (N,) of ``int_0^R f r^2 dr`` in A^3."""
-        return self._nodes[1] * self._nodes[0] ** 2 * self.r_max**3
+        """Weights (N,) of ``int_0^R f r^(d-1) dr`` in A^d."""
+        return self._unit_weights * self.r_max**self.dimensions
 
     @property
     def q_weights(self) -> NDArray[np.float64]:
-        """Weights (N,) of ``int_0^Q f q^2 dq`` in 1/A^3."""
-        return self._nodes[1] * self._nodes[0] ** 2 * self.q_max**3
+        """Weights (N,) of ``int_0^Q f q^(d-1) dq`` in 1/A^d."""
+        return self._unit_weights * self.q_max**self.dimensions
+
+    @property
+    def _unit_weights(self) -> NDArray[np.float64]:
+        return self._nodes[1] * self._nodes[0] ** (self.dimensions - 1)
 
 
 def _is_smooth(number: int, primes: tuple[int, ...]) -> bool:
@@ -100,6 +106,11 @@ class AngularGrid:
 
     n_theta: int
     n_phi: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape (n_theta, n_phi) of the values on one shell."""
+        return self.n_theta, self.n_phi
 
     @cached_property
     def _gauss_legendre(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -158,6 +169,42 @@ class AngularGrid:
         """Sizes that the reference program's spherical harmonic library chose for order `l_max` (an observed rule)."""
         n_theta = max(32, -(-(l_max + 1) // 8) * 8)
         return cls(n_theta, smooth_at_least(2 * l_max + 2, (2, 3, 5, 7)))
+
+
+@dataclass(frozen=True)
+class CircleGrid:
+    """Uniform in phi on [0, 2 pi): the angles of a disc."""
+
+    n_phi: int
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Shape (n_phi,) of the values on one ring."""
+        return (self.n_phi,)
+
+    @property
+    def phi(self) -> NDArray[np.float64]:
+        """Azimuths (n_phi,) in rad, from 0."""
+        return 2 * np.pi * np.arange(self.n_phi) / self.n_phi
+
+    @property
+    def max_order(self) -> int:
+        """Highest harmonic order whose coefficients this grid separates exactly."""
+        return (self.n_phi - 1) // 2
+
+    def directions(self) -> NDArray[np.float64]:
+        """Unit vectors (n_phi, 2)."""
+        return np.stack([np.cos(self.phi), np.sin(self.phi)], axis=-1)
+
+    @classmethod
+    def alias_free(cls, amplitude_order: int, used_order: int) -> "CircleGrid":
+        """Smallest grid on which |F|^2, F of order `amplitude_order`, has exact coefficients up to `used_order`; n_phi is even."""
+        return cls(smooth_at_least(2 * amplitude_order + used_order + 1))
+
+    @classmethod
+    def reference(cls, l_max: int) -> "CircleGrid":
+        """The grid of the reference program, 2L + 1 points."""
+        return cls(2 * l_max + 1)
 
 
 def volume_integral(

@@ -1,8 +1,9 @@
-"""Spherical Hankel transforms as one real matrix per order."""
+"""Hankel transforms, spherical ones of a ball and those of a disc, as one real matrix per order."""
 
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import jv, spherical_jn
 
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.harmonics.grids import RadialGrid
@@ -15,21 +16,23 @@ def phase(order: ArrayLike) -> NDArray[np.int64]:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _bessel_all(l_max: int, x: float, out: np.ndarray) -> None:
-    """j_0 .. j_l_max at x >= 0: upwards to l = x, then by ratios j_{l+1}/j_l found from above (no zeros there)."""
-    out[:] = 0.0
-    out[0] = np.sin(x) / x if x > 0 else 1.0
+def _bessel_all(l_max: int, x: float, shift: int, out: np.ndarray) -> None:
+    """Orders 2 .. l_max at x >= 0 from out[0], out[1]: upwards to l = x, then by ratios f_{l+1}/f_l found from above (no zeros there).
+
+    f_{l-1} + f_{l+1} = (2l + shift) / x f_l; shift = 1 for j_l, 0 for J_l.
+    """
+    out[2:] = 0.0
+    if x == 0:
+        return
     turn = min(int(x), l_max)
-    if turn > 0:
-        out[1] = (out[0] - np.cos(x)) / x
-        for order in range(1, turn):
-            out[order + 1] = (2 * order + 1) / x * out[order] - out[order - 1]
-    if x == 0 or turn == l_max:
+    for order in range(1, turn):
+        out[order + 1] = (2 * order + shift) / x * out[order] - out[order - 1]
+    if turn == l_max:
         return
     ratio = 0.0
     start = l_max + 20 + int(np.sqrt(40.0 * max(l_max, x)))
     for order in range(start, turn, -1):
-        ratio = 1.0 / ((2 * order + 1) / x - ratio)
+        ratio = 1.0 / ((2 * order + shift) / x - ratio)
         if order <= l_max:
             out[order] = ratio
     for order in range(turn + 1, l_max + 1):
@@ -37,56 +40,60 @@ def _bessel_all(l_max: int, x: float, out: np.ndarray) -> None:
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _fill_bessel(table: np.ndarray, x_out: np.ndarray, x_in: np.ndarray, first: int, stop: int) -> None:
+def _fill_bessel(table: np.ndarray, x_out: np.ndarray, x_in: np.ndarray, shift: int, first: int, stop: int) -> None:
     l_max = table.shape[0] - 1
-    row = np.empty((x_in.size, l_max + 1))
+    row = np.empty(l_max + 1)
     for i in range(first, stop):
         for j in range(x_in.size):
-            _bessel_all(l_max, x_out[i] * x_in[j], row[j])
-        for order in range(l_max + 1):
-            for j in range(x_in.size):
-                table[order, i, j] = row[j, order]
+            row[0], row[1] = table[0, i, j], table[1, i, j]
+            _bessel_all(l_max, x_out[i] * x_in[j], shift, row)
+            for order in range(l_max + 1):
+                table[order, i, j] = row[order]
 
 
 def _bessel_table(
-    l_max: int, x_out: NDArray[np.float64], x_in: NDArray[np.float64], workers: int = 1
+    l_max: int, x_out: NDArray[np.float64], x_in: NDArray[np.float64], dimensions: int, workers: int = 1
 ) -> NDArray[np.float64]:
-    """table[l, i, j] = j_l(x_out[i] * x_in[j])."""
-    table = np.empty((l_max + 1, x_out.size, x_in.size))
-    over(lambda span: _fill_bessel(table, x_out, x_in, *span), pieces(x_out.size, workers), workers)
-    return table
+    """table[l, i, j] = j_l(x_out[i] * x_in[j]) in three dimensions, J_l in two."""
+    table = np.empty((max(l_max, 1) + 1, x_out.size, x_in.size))
+    arguments = np.multiply.outer(x_out, x_in)
+    for order in (0, 1):
+        table[order] = spherical_jn(order, arguments) if dimensions == 3 else jv(order, arguments)
+    shift = 1 if dimensions == 3 else 0
+    over(lambda span: _fill_bessel(table, x_out, x_in, shift, *span), pieces(x_out.size, workers), workers)
+    return table[: l_max + 1]
 
 
-def spherical_bessel(l_max: int, x: ArrayLike) -> NDArray[np.float64]:
-    """Spherical Bessel functions j_l(x), shape (l_max + 1, *x.shape), x >= 0."""
+def bessel(l_max: int, x: ArrayLike, dimensions: int = 3) -> NDArray[np.float64]:
+    """Bessel functions, spherical j_l(x) (three dimensions) or J_l(x) (two), shape (l_max + 1, *x.shape), x >= 0."""
     x = np.asarray(x, dtype=np.float64)
-    return _bessel_table(l_max, x.ravel(), np.ones(1)).reshape(l_max + 1, *x.shape)
+    return _bessel_table(l_max, x.ravel(), np.ones(1), dimensions).reshape(l_max + 1, *x.shape)
 
 
 def _scales(grid: RadialGrid, direction: str, convention: str) -> tuple[NDArray, NDArray, NDArray, float, float]:
-    """Unit-free nodes (input, output), weights of u^2 du, argument scale, and length of the input space.
+    """Unit-free nodes (input, output), weights of u^(d-1) du, argument scale, and length of the input space.
 
-    F(q_k) = sqrt(2/pi) length^3 sum_p weight_p j_l(scale * out_k * in_p) f(r_p).
+    F(q_k) = sqrt(2/pi) length^3 sum_p weight_p j_l(scale * out_k * in_p) f(r_p); length^2 .. J_l in two dimensions.
     """
     n = grid.n_points
     nodes = grid.r / grid.r_max
     length = grid.r_max if direction == "forward" else grid.q_max
-    weights = grid.r_weights / grid.r_max**3
+    weights = grid.r_weights / grid.r_max**grid.dimensions
     scale = grid.reciprocity * n
     if convention == "reference":
         r_cut = grid.r[-1]
         length = r_cut if direction == "forward" else grid.reciprocity * n / r_cut
         if grid.kind in ("trapz", "Zernike"):
             nodes = np.arange(n) / n
-            weights = nodes**2 / n
+            weights = nodes ** (grid.dimensions - 1) / n
     return nodes, weights, nodes, scale, length
 
 
-def _zernike_polynomials(order: int, s_max: int, u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Radial Zernike polynomials of the ball Z_l^s(u), s = l, l+2 .. s_max, as u^l times Jacobi P_k^(0, l+1/2)(2u^2-1)."""
+def _zernike_polynomials(order: int, s_max: int, u: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
+    """Radial Zernike polynomials Z_l^s(u) of ball or disc, s = l, l+2 .. s_max: u^l times Jacobi P_k^(0, l + d/2 - 1)(2u^2-1)."""
     count = (s_max - order) // 2 + 1
     table = np.empty((count, u.size))
-    x, b = 2 * u**2 - 1, order + 0.5
+    x, b = 2 * u**2 - 1, order + dimensions / 2 - 1
     table[0] = u**order
     if count > 1:
         table[1] = u**order * (-(b + 0) + (b + 2) * x) / 2
@@ -101,32 +108,36 @@ def _zernike_polynomials(order: int, s_max: int, u: NDArray[np.float64]) -> NDAr
 def _zernike_matrices(grid: RadialGrid, l_max: int, direction: str, convention: str) -> NDArray[np.float64]:
     """Transform of the expansion in Zernike polynomials up to degree 2(2N-1), close to the trapezoidal rule.
 
-    ``int_0^1 Z_l^s(u) j_l(v u) u^2 du = (-1)^((s-l)/2) j_{s+1}(v) / v``. The reference program expands to degree L only, and
-    puts k pi for v = q_k R, whatever the reciprocity.
+    ``int_0^1 Z_l^s(u) j_l(v u) u^2 du = (-1)^((s-l)/2) j_{s+1}(v) / v``, and so for J_l
+    with u du. The reference program expands to degree L only, and puts k pi for v = q_k R, whatever the reciprocity.
     """
     u_in, weights, u_out, scale, length = _scales(grid, direction, convention)
     s_max = l_max if convention == "reference" else 2 * (2 * grid.n_points - 1)
     argument = u_out * (np.pi * grid.n_points if convention == "reference" else scale)
-    bessel = spherical_bessel(s_max + 1, argument)
-    over = np.divide(bessel, argument, out=np.zeros_like(bessel), where=argument > 0)
+    values = bessel(s_max + 1, argument, grid.dimensions)
+    quotients = np.divide(values, argument, out=np.zeros_like(values), where=argument > 0)
     matrices = np.empty((l_max + 1, grid.n_points, grid.n_points))
     for order in range(l_max + 1):
         s = np.arange(order, s_max + 1, 2)
-        factor = (-1.0) ** ((s - order) // 2) * (2 * s + 3)
-        polynomials = _zernike_polynomials(order, s_max, u_in)
-        matrices[order] = (weights * polynomials).T @ (factor[:, None] * over[s + 1])
+        factor = (-1.0) ** ((s - order) // 2) * (2 * s + grid.dimensions)
+        polynomials = _zernike_polynomials(order, s_max, u_in, grid.dimensions)
+        matrices[order] = (weights * polynomials).T @ (factor[:, None] * quotients[s + 1])
     matrices[0, :, argument == 0] = weights
-    return np.sqrt(2 / np.pi) * length**3 * matrices
+    return _prefactor(grid.dimensions) * length**grid.dimensions * matrices
+
+
+def _prefactor(dimensions: int) -> float:
+    return float(np.sqrt(2 / np.pi)) if dimensions == 3 else 1.0
 
 
 def hankel_matrices(
     grid: RadialGrid, l_max: int, direction: str = "forward", r_max_convention: str = "exact", workers: int = 1
 ) -> NDArray[np.float64]:
-    """Matrices of the unitary spherical Hankel transform, without the phase (-i)^l (see `phase`).
+    """Matrices of the unitary Hankel transform, without the phase (-i)^l (see `phase`): spherical in three dimensions, J_l in two.
 
     Parameters
     ----------
-    grid : radii; its `kind` chooses the quadrature.
+    grid : radii; its `kind` chooses the quadrature, its `dimensions` the transform.
     l_max : highest order L.
     direction : 'forward' (r -> q, ``F[q] = f[r] @ H[l]``) or 'inverse' (q -> r).
     r_max_convention : 'exact', the physical scale; 'reference' reproduces the reference program, which takes the largest
@@ -139,8 +150,9 @@ def hankel_matrices(
 
     Notes
     -----
-    ``H_l[p, k] = sqrt(2/pi) w_p j_l(q_k r_p)`` with w_p the weights of ``int r^2 dr``; for kind 'Zernike' j_l is replaced by
-    its expansion in radial Zernike polynomials.
+    ``H_l[p, k] = sqrt(2/pi) w_p j_l(q_k r_p)`` with w_p the weights of ``int r^2 dr``; in two dimensions
+    ``H_m[p, k] = w_p J_m(q_k r_p)`` with those of ``int r dr``, and J_-m with (-i)^-m has the matrix and phase of m. For kind 'Zernike'
+    the Bessel function is replaced by its expansion in radial Zernike polynomials.
     """
     if direction not in ("forward", "inverse"):
         raise SettingsError(f"Hankel direction {direction!r} is unknown; use 'forward' or 'inverse'")
@@ -149,6 +161,6 @@ def hankel_matrices(
     if grid.kind == "Zernike":
         return _zernike_matrices(grid, l_max, direction, r_max_convention)
     u_in, weights, u_out, scale, length = _scales(grid, direction, r_max_convention)
-    matrices = _bessel_table(l_max, u_in, scale * u_out, workers)
-    matrices *= (np.sqrt(2 / np.pi) * length**3 * weights)[:, None]
+    matrices = _bessel_table(l_max, u_in, scale * u_out, grid.dimensions, workers)
+    matrices *= (_prefactor(grid.dimensions) * length**grid.dimensions * weights)[:, None]
     return matrices

@@ -6,7 +6,7 @@ from problems import GRID_32, Problem, distance, invariants, points, problem, un
 
 from fxs_hpc.engine.interface import Constraints, Geometry, Precision, Update
 from fxs_hpc.engine.numpy_engine import NumpyEngine
-from fxs_hpc.fxs.shapes import Shape
+from fxs_hpc.fluctuation.shapes import Shape
 from fxs_hpc.harmonics.grids import RadialGrid
 
 SEQUENCE = [Update("HIO", 0.6), Update("ER"), Update("ER"), Update("HIO", 0.6), Update("RAAR", 0.8), Update("ER"), Update("ER")]

@@ -6,8 +6,8 @@ import pytest
 
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.ccd import open_ccd, read_ccd, read_model, write_ccd
-from fxs_hpc.fxs import shapes
-from fxs_hpc.fxs.correlation import CrossCorrelation
+from fxs_hpc.fluctuation import shapes
+from fxs_hpc.fluctuation.correlation import CrossCorrelation
 
 
 def example():

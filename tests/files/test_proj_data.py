@@ -6,7 +6,7 @@ import pytest
 
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.proj_data import read_proj_data, write_proj_data
-from fxs_hpc.fxs.invariants import InvariantData
+from fxs_hpc.fluctuation.invariants import InvariantData
 
 
 def example():

@@ -14,12 +14,12 @@ from fxs_hpc.config.average import Average as Settings
 from fxs_hpc.errors import DataError, InputFileError
 from fxs_hpc.files.average_results import create_average_results
 from fxs_hpc.files.reconstructions import ReconstructionSource, open_source
-from fxs_hpc.fxs import averaging
-from fxs_hpc.fxs.alignment import Volume, other_hand, prepare
-from fxs_hpc.fxs.averaging import Candidate
-from fxs_hpc.fxs.comparison import Comparison, RunAgreement, compare, compare_run, truth_of
-from fxs_hpc.fxs.ensemble import Apply, Ensemble, align_ensemble, matching_shells
-from fxs_hpc.fxs.fourier import BallTransform
+from fxs_hpc.fluctuation import averaging
+from fxs_hpc.fluctuation.alignment import Volume, other_hand, prepare
+from fxs_hpc.fluctuation.averaging import Candidate
+from fxs_hpc.fluctuation.comparison import Comparison, RunAgreement, compare, compare_run, truth_of
+from fxs_hpc.fluctuation.ensemble import Apply, Ensemble, align_ensemble, matching_shells
+from fxs_hpc.fluctuation.fourier import BallTransform
 from fxs_hpc.stages.cores import limited
 from fxs_hpc.stages.fxs import average_output as output
 from fxs_hpc.stages.fxs import settings_copy

@@ -12,11 +12,11 @@ from fxs_hpc.files.average_results import AverageWriter
 from fxs_hpc.files.reconstructions import ReconstructionSource
 from fxs_hpc.files.vtr import write_vtr
 from fxs_hpc.files.vts import write_vts
-from fxs_hpc.fxs.averaging import Average, Candidate, GridFields, centred, grid_fields, normalised, pairwise_correlation
-from fxs_hpc.fxs.comparison import Comparison, RunAgreement
-from fxs_hpc.fxs.ensemble import Ensemble
-from fxs_hpc.fxs.fourier import BallTransform
-from fxs_hpc.fxs.resolution import (
+from fxs_hpc.fluctuation.averaging import Average, Candidate, GridFields, centred, grid_fields, normalised, pairwise_correlation
+from fxs_hpc.fluctuation.comparison import Comparison, RunAgreement
+from fxs_hpc.fluctuation.ensemble import Ensemble
+from fxs_hpc.fluctuation.fourier import BallTransform
+from fxs_hpc.fluctuation.resolution import (
     ShellCurve,
     crossing,
     half_bit_curve,
@@ -24,7 +24,7 @@ from fxs_hpc.fxs.resolution import (
     pseudo_correlation,
     transfer_functions,
 )
-from fxs_hpc.fxs.so3 import correlation_map, euler_grid
+from fxs_hpc.fluctuation.so3 import correlation_map, euler_grid
 from fxs_hpc.report.resolution import plot_comparison, plot_fsc, plot_prtf
 from fxs_hpc.report.sections import Panel, SphericalAxes, plot_sections, principal_frame
 from fxs_hpc.stages.fxs.workspace import Workspace

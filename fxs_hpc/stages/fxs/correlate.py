@@ -19,9 +19,9 @@ from fxs_hpc.files import correlation_checkpoint
 from fxs_hpc.files.checkpoint import CHECKPOINTS
 from fxs_hpc.files.lock import locked
 from fxs_hpc.files.pattern_lists import PatternReader
-from fxs_hpc.fxs.pattern_correlation import Correlator
-from fxs_hpc.fxs.pattern_sums import MEANS, FrameTable, Sums
-from fxs_hpc.fxs.patterns import PolarPattern, Treatment, treated
+from fxs_hpc.fluctuation.pattern_correlation import Correlator
+from fxs_hpc.fluctuation.pattern_sums import MEANS, FrameTable, Sums
+from fxs_hpc.fluctuation.patterns import PolarPattern, Treatment, treated
 from fxs_hpc.parallel import partition
 from fxs_hpc.parallel.communicator import first
 from fxs_hpc.parallel.threads import over

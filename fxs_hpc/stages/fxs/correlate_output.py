@@ -11,14 +11,14 @@ from fxs_hpc.config.correlate import Correlate
 from fxs_hpc.files.ccd import read_model
 from fxs_hpc.files.measured_ccd import Measured, write_measured
 from fxs_hpc.files.simulated_patterns import TRUTH, read_truth
-from fxs_hpc.fxs import pattern_correlation
-from fxs_hpc.fxs.correlation import CrossCorrelation
-from fxs_hpc.fxs.pattern_correlation import Correlator
-from fxs_hpc.fxs.pattern_sums import Sums
-from fxs_hpc.fxs.patterns import Treatment
-from fxs_hpc.fxs.photon_noise import PhotonNoise, photon_noise
-from fxs_hpc.fxs.preparation import pi_periodic
-from fxs_hpc.fxs.shapes import Model
+from fxs_hpc.fluctuation import pattern_correlation
+from fxs_hpc.fluctuation.correlation import CrossCorrelation
+from fxs_hpc.fluctuation.pattern_correlation import Correlator
+from fxs_hpc.fluctuation.pattern_sums import Sums
+from fxs_hpc.fluctuation.patterns import Treatment
+from fxs_hpc.fluctuation.photon_noise import PhotonNoise, photon_noise
+from fxs_hpc.fluctuation.preparation import pi_periodic
+from fxs_hpc.fluctuation.shapes import Model
 from fxs_hpc.report import patterns as pictures
 from fxs_hpc.stages.duration import duration
 from fxs_hpc.stages.fxs.context import Context

@@ -13,12 +13,12 @@ from fxs_hpc.errors import InputFileError, SettingsError
 from fxs_hpc.files.ccd import open_ccd
 from fxs_hpc.files.proj_data import write_proj_data
 from fxs_hpc.files.vts import write_vts
-from fxs_hpc.fxs import extraction, projection_matrices
-from fxs_hpc.fxs.circular import components
-from fxs_hpc.fxs.correlation import CrossCorrelation, ewald_cosine
-from fxs_hpc.fxs.invariants import InvariantData
-from fxs_hpc.fxs.positivity import made_positive
-from fxs_hpc.fxs.preparation import Preparation, arc_mask, custom_mask, prepared_blocks
+from fxs_hpc.fluctuation import extraction, projection_matrices
+from fxs_hpc.fluctuation.circular import components
+from fxs_hpc.fluctuation.correlation import CrossCorrelation, ewald_cosine
+from fxs_hpc.fluctuation.invariants import InvariantData
+from fxs_hpc.fluctuation.positivity import made_positive
+from fxs_hpc.fluctuation.preparation import Preparation, arc_mask, custom_mask, prepared_blocks
 from fxs_hpc.harmonics.grids import AngularGrid
 from fxs_hpc.harmonics.spherical import SphericalTransform
 from fxs_hpc.parallel.threads import over

@@ -13,9 +13,9 @@ from fxs_hpc.files import correlation_checkpoint
 from fxs_hpc.files.atomic import remove_leftovers
 from fxs_hpc.files.checkpoint import CHECKPOINTS
 from fxs_hpc.files.pattern_lists import Patterns, digest, read_image
-from fxs_hpc.fxs.pattern_correlation import Correlator
-from fxs_hpc.fxs.patterns import RadialFilter, Treatment
-from fxs_hpc.fxs.polar_grid import FlatDetector, PolarGrid, chosen, polar_grid, q_points
+from fxs_hpc.fluctuation.pattern_correlation import Correlator
+from fxs_hpc.fluctuation.patterns import RadialFilter, Treatment
+from fxs_hpc.fluctuation.polar_grid import FlatDetector, PolarGrid, chosen, polar_grid, q_points
 from fxs_hpc.stages import provenance
 from fxs_hpc.stages.fxs import settings_copy
 from fxs_hpc.stages.fxs.context import Context

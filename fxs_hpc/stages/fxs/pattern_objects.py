@@ -6,12 +6,12 @@ from fxs_hpc.config.simulate_patterns import SimulatePatterns
 from fxs_hpc.files.density_files import read_density
 from fxs_hpc.files.pattern_lists import read_image
 from fxs_hpc.files.structures import read_atoms
-from fxs_hpc.fxs import shapes
-from fxs_hpc.fxs.fourier_volume import FourierVolume, Scatterer
-from fxs_hpc.fxs.model_density import sampled
-from fxs_hpc.fxs.pattern_simulation import Experiment
-from fxs_hpc.fxs.polar_grid import FlatDetector
-from fxs_hpc.fxs.scatterers import DensityMap, Solids, as_cartesian
+from fxs_hpc.fluctuation import shapes
+from fxs_hpc.fluctuation.fourier_volume import FourierVolume, Scatterer
+from fxs_hpc.fluctuation.model_density import sampled
+from fxs_hpc.fluctuation.pattern_simulation import Experiment
+from fxs_hpc.fluctuation.polar_grid import FlatDetector
+from fxs_hpc.fluctuation.scatterers import DensityMap, Solids, as_cartesian
 from fxs_hpc.stages.fxs.context import Context
 
 _VOXELS_PER_PERIOD = 4

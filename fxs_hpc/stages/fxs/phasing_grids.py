@@ -5,8 +5,8 @@ import math
 from fxs_hpc.config.reconstruct import Reconstruct
 from fxs_hpc.engine.interface import Geometry
 from fxs_hpc.errors import DataError, SettingsError
-from fxs_hpc.fxs import phasing_data
-from fxs_hpc.fxs.invariants import InvariantData
+from fxs_hpc.fluctuation import phasing_data
+from fxs_hpc.fluctuation.invariants import InvariantData
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 
 _SPHERE_MARGIN = 0.6

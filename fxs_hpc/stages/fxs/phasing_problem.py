@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from fxs_hpc.config.reconstruct import Reconstruct
 from fxs_hpc.engine.interface import Constraints, Geometry, Precision
 from fxs_hpc.errors import DataError, SettingsError
-from fxs_hpc.fxs import density_guess, phasing, phasing_data, schedule
-from fxs_hpc.fxs.invariants import InvariantData
+from fxs_hpc.fluctuation import density_guess, phasing, phasing_data, schedule
+from fxs_hpc.fluctuation.invariants import InvariantData
 from fxs_hpc.harmonics.grids import RadialGrid
 from fxs_hpc.stages.fxs.phasing_grids import geometry
 from fxs_hpc.stages.fxs.phasing_schedule import blocks, rules

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fxs_hpc.config.loops import Method
 from fxs_hpc.config.ramps import ExponentialRamp, LinearRamp
 from fxs_hpc.config.reconstruct import Reconstruct
-from fxs_hpc.fxs import phasing, schedule
+from fxs_hpc.fluctuation import phasing, schedule
 
 Entry = TypeVar("Entry")
 

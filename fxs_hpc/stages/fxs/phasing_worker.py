@@ -13,7 +13,7 @@ from fxs_hpc.engine.numpy_engine import NumpyEngine
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from fxs_hpc.files.data_h5 import Reconstruction
-from fxs_hpc.fxs import phasing, schedule
+from fxs_hpc.fluctuation import phasing, schedule
 from fxs_hpc.stages.fxs.phasing_problem import Problem
 
 CHECKPOINT_SECONDS = 5.0

@@ -19,8 +19,8 @@ from fxs_hpc.files.checkpoint import CHECKPOINTS, read_checkpoint
 from fxs_hpc.files.data_h5 import Reconstruction, RunDescription, write_data
 from fxs_hpc.files.lock import locked
 from fxs_hpc.files.proj_data import read_proj_data
-from fxs_hpc.fxs import schedule
-from fxs_hpc.fxs.invariants import InvariantData
+from fxs_hpc.fluctuation import schedule
+from fxs_hpc.fluctuation.invariants import InvariantData
 from fxs_hpc.stages import provenance
 from fxs_hpc.stages.cores import available_memory
 from fxs_hpc.stages.duration import duration

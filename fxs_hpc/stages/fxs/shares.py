@@ -15,7 +15,7 @@ from fxs_hpc.files.atomic import remove_leftovers, replacing
 from fxs_hpc.files.checkpoint import read_checkpoint, read_standing
 from fxs_hpc.files.lock import in_turn, locked, shared
 from fxs_hpc.files.proj_data import read_proj_data
-from fxs_hpc.fxs import schedule
+from fxs_hpc.fluctuation import schedule
 from fxs_hpc.stages.fxs import phasing_grids, phasing_problem, phasing_schedule, reconstruct, settings_copy
 from fxs_hpc.stages.fxs.context import Context
 from fxs_hpc.stages.fxs.phasing_problem import Problem

@@ -14,10 +14,10 @@ from fxs_hpc.config.simulate_ccd import SimulateCcd
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.files.ccd import write_ccd
 from fxs_hpc.files.vts import write_vts
-from fxs_hpc.fxs import shapes
-from fxs_hpc.fxs.correlation import CrossCorrelation, correlation_angles, correlation_blocks, ewald_cosine
-from fxs_hpc.fxs.invariants import average_intensity, invariants_of, of_particles
-from fxs_hpc.fxs.scattering import density_to_intensity
+from fxs_hpc.fluctuation import shapes
+from fxs_hpc.fluctuation.correlation import CrossCorrelation, correlation_angles, correlation_blocks, ewald_cosine
+from fxs_hpc.fluctuation.invariants import average_intensity, invariants_of, of_particles
+from fxs_hpc.fluctuation.scattering import density_to_intensity
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 from fxs_hpc.harmonics.spherical import SphericalTransform
 from fxs_hpc.stages.cores import limited

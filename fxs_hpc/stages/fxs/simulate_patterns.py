@@ -16,10 +16,10 @@ from fxs_hpc.errors import SettingsError
 from fxs_hpc.files.atomic import remove_leftovers, replacing
 from fxs_hpc.files.pattern_lists import read_raw, write_raw
 from fxs_hpc.files.simulated_patterns import TRUTH, PatternTruth, raw_path, stack_path, write_pattern, write_stack, write_truth
-from fxs_hpc.fxs import pattern_simulation
-from fxs_hpc.fxs.correlation import CrossCorrelation
-from fxs_hpc.fxs.fourier_volume import FourierVolume, Scatterer, fourier_volume, grid_size
-from fxs_hpc.fxs.pattern_simulation import Experiment
+from fxs_hpc.fluctuation import pattern_simulation
+from fxs_hpc.fluctuation.correlation import CrossCorrelation
+from fxs_hpc.fluctuation.fourier_volume import FourierVolume, Scatterer, fourier_volume, grid_size
+from fxs_hpc.fluctuation.pattern_simulation import Experiment
 from fxs_hpc.parallel import partition
 from fxs_hpc.parallel.communicator import first, share
 from fxs_hpc.parallel.threads import over

@@ -10,7 +10,7 @@ import yaml
 
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.ccd import read_model
-from fxs_hpc.fxs.shapes import Model
+from fxs_hpc.fluctuation.shapes import Model
 from fxs_hpc.stages.fxs.workspace import Workspace, prefixed
 
 MAX_STEPS = 4

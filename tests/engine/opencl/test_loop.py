@@ -9,9 +9,9 @@ from problems import Problem, distance, problem
 
 from fxs_hpc.engine.interface import Precision
 from fxs_hpc.engine.opencl.devices import Device
-from fxs_hpc.fxs.phasing import Progress, Rules, run
-from fxs_hpc.fxs.phasing_data import real_factor
-from fxs_hpc.fxs.schedule import Block, Method, Operation, Resolution, Step, exponential_ramp, linear_ramp, schedule
+from fxs_hpc.fluctuation.phasing import Progress, Rules, run
+from fxs_hpc.fluctuation.phasing_data import real_factor
+from fxs_hpc.fluctuation.schedule import Block, Method, Operation, Resolution, Step, exponential_ramp, linear_ramp, schedule
 
 pytestmark = pytest.mark.opencl
 

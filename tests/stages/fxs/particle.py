@@ -13,7 +13,7 @@ from fxs_hpc.config import ini
 from fxs_hpc.config.reconstruct import Reconstruct
 from fxs_hpc.config.settings import load
 from fxs_hpc.files.proj_data import write_proj_data
-from fxs_hpc.fxs.invariants import InvariantData
+from fxs_hpc.fluctuation.invariants import InvariantData
 from fxs_hpc.harmonics.grids import AngularGrid
 from fxs_hpc.stages.fxs import reconstruct
 from fxs_hpc.stages.fxs.context import Context

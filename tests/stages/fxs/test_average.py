@@ -12,11 +12,11 @@ from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.config.settings import build
 from fxs_hpc.errors import DataError, InputFileError
 from fxs_hpc.files.vts import read_vts
-from fxs_hpc.fxs import shapes
-from fxs_hpc.fxs.alignment import moved
-from fxs_hpc.fxs.comparison import truth_of_shapes
-from fxs_hpc.fxs.fourier import BallTransform, amplitude_of, inverted
-from fxs_hpc.fxs.so3 import euler_angles
+from fxs_hpc.fluctuation import shapes
+from fxs_hpc.fluctuation.alignment import moved
+from fxs_hpc.fluctuation.comparison import truth_of_shapes
+from fxs_hpc.fluctuation.fourier import BallTransform, amplitude_of, inverted
+from fxs_hpc.fluctuation.so3 import euler_angles
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 from fxs_hpc.harmonics.wigner import rotate
 from fxs_hpc.stages.fxs import average

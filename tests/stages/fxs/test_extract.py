@@ -10,9 +10,9 @@ from fxs_hpc.config.settings import load
 from fxs_hpc.errors import DataError, InputFileError, SettingsError
 from fxs_hpc.files.ccd import write_ccd
 from fxs_hpc.files.proj_data import read_proj_data
-from fxs_hpc.fxs import shapes
-from fxs_hpc.fxs.correlation import CrossCorrelation, correlation_angles, correlation_blocks
-from fxs_hpc.fxs.invariants import average_intensity, invariants_of
+from fxs_hpc.fluctuation import shapes
+from fxs_hpc.fluctuation.correlation import CrossCorrelation, correlation_angles, correlation_blocks
+from fxs_hpc.fluctuation.invariants import average_intensity, invariants_of
 from fxs_hpc.harmonics.grids import AngularGrid
 from fxs_hpc.harmonics.spherical import SphericalTransform
 from fxs_hpc.stages.fxs import extract

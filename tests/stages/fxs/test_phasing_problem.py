@@ -7,8 +7,8 @@ import scipy.special
 
 from fxs_hpc.engine.interface import Update
 from fxs_hpc.errors import DataError, SettingsError
-from fxs_hpc.fxs import phasing, schedule
-from fxs_hpc.fxs.schedule import EndOfBlock, Resolution, ShrinkWrap, Step
+from fxs_hpc.fluctuation import phasing, schedule
+from fxs_hpc.fluctuation.schedule import EndOfBlock, Resolution, ShrinkWrap, Step
 from fxs_hpc.stages.fxs import phasing_grids, phasing_problem
 
 TUTORIAL = {

@@ -12,7 +12,7 @@ import particle
 import pytest
 
 from fxs_hpc.errors import NumericalError
-from fxs_hpc.fxs import phasing
+from fxs_hpc.fluctuation import phasing
 from fxs_hpc.stages.fxs import phasing_problem, reconstruct, workers
 
 LONG = {"main_loop__sub_loops__main__iterations": 20, "seed": 3}

@@ -12,7 +12,7 @@ from fxs_hpc.config.settings import load
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.files.ccd import read_ccd, read_model
 from fxs_hpc.files.vts import read_vts
-from fxs_hpc.fxs import shapes
+from fxs_hpc.fluctuation import shapes
 from fxs_hpc.stages.fxs import simulate_ccd
 from fxs_hpc.stages.fxs.context import Context
 from fxs_hpc.stages.fxs.workspace import Workspace

@@ -16,7 +16,7 @@ from fxs_hpc.files.density_files import read_density
 from fxs_hpc.files.pattern_lists import PatternReader, open_patterns
 from fxs_hpc.files.proj_data import read_proj_data
 from fxs_hpc.files.simulated_patterns import read_truth
-from fxs_hpc.fxs.pattern_simulation import rotation_matrix
+from fxs_hpc.fluctuation.pattern_simulation import rotation_matrix
 from fxs_hpc.stages.fxs import correlate, extract, simulate_patterns
 from fxs_hpc.stages.fxs.finished import finished
 

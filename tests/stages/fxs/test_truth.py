@@ -7,8 +7,8 @@ import yaml
 from fxs_hpc.config.settings import build
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.ccd import write_ccd
-from fxs_hpc.fxs import shapes
-from fxs_hpc.fxs.correlation import CrossCorrelation
+from fxs_hpc.fluctuation import shapes
+from fxs_hpc.fluctuation.correlation import CrossCorrelation
 from fxs_hpc.stages.fxs.truth import find_model
 from fxs_hpc.stages.fxs.workspace import Workspace
 
