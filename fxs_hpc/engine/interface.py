@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.engine.procrustes import ReciprocalConstraint
-from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
+from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid, RadialGrid
 
 Precision = Literal["single", "double"]
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Grids of a reconstruction.
+    """Grids of a reconstruction in space.
 
     Parameters
     ----------
@@ -28,6 +28,33 @@ class Geometry:
     angular: AngularGrid
     amplitude_order: int
     complex_density: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape (N, n_theta, n_phi) of a density as files hold it."""
+        return self.radial.n_points, *self.angular.shape
+
+
+@dataclass(frozen=True)
+class PlaneGeometry:
+    """Grids of a reconstruction in the plane: `radial.dimensions` is 2.
+
+    Parameters
+    ----------
+    radial, angular : the grids.
+    amplitude_order : angular band limit L of density and amplitude.
+    complex_density : whether the density has an imaginary part.
+    """
+
+    radial: RadialGrid
+    angular: CircleGrid
+    amplitude_order: int
+    complex_density: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape (N, n_phi) of a density as files hold it."""
+        return self.radial.n_points, *self.angular.shape
 
 
 @dataclass(frozen=True)
@@ -45,6 +72,8 @@ class Constraints:
     error_radial_weights : (N,) weights of the radial integral in the error.
     stabilised_from : first shell whose density is corrected for the inexact transform pair (0; the reference program starts at 1).
     r_max_convention : 'exact' or 'reference', see `harmonics.hankel.hankel_matrices`.
+    averaged_shells : innermost shells whose projection is their mean over the angles ('average_center'); applied last.
+    error_inside_initial_support : errors are integrated over the initial support, or over everything.
     """
 
     reciprocal: ReciprocalConstraint
@@ -56,6 +85,8 @@ class Constraints:
     error_radial_weights: NDArray[np.float64] | None = None
     stabilised_from: int = 0
     r_max_convention: str = "exact"
+    averaged_shells: int = 0
+    error_inside_initial_support: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,14 +97,16 @@ class Update:
     ----------
     method : 'ER', 'HIO' or 'RAAR'.
     beta : feedback (HIO) or relaxation (RAAR) parameter.
-    feedback : constraints whose violation takes part in HIO's feedback: 'support', 'value_threshold', 'limit_imag'.
+    feedback : constraints whose violation takes part in HIO's feedback: 'support', 'value_threshold', 'limit_imag', 'average_center'.
     stabilised : add what the inexact transform pair loses of the density.
+    frozen : impose the intensity kept by `Engine.freeze` instead of the one that the invariants give.
     """
 
     method: Literal["ER", "HIO", "RAAR"]
     beta: float = 0.0
-    feedback: frozenset[str] = frozenset({"support", "value_threshold", "limit_imag"})
+    feedback: frozenset[str] = frozenset({"support", "value_threshold", "limit_imag", "average_center"})
     stabilised: bool = True
+    frozen: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,21 +124,42 @@ class Projected:
 
     Parameters
     ----------
-    amplitude : (N, n_theta, n_phi) complex, after the modulus constraint.
-    unknowns : per projected order the matrix U_l (n_l, 2l+1) found, in the basis (I_l0, sqrt2 Re I_lm, sqrt2 Im I_lm).
-    invariants : (L+1, N, N) B_l of the density's own intensity.
+    amplitude : complex, shaped as a density, after the modulus constraint.
+    unknowns : per projected order the matrix U_l (n_l, 2l+1) found, in the basis (I_l0, sqrt2 Re I_lm, sqrt2 Im I_lm); in the plane
+        the phase factor u_n (1, 1), complex.
+    invariants : (L+1, N, N) B_l of the density's own intensity; complex B_n in the plane.
     """
 
     amplitude: NDArray[np.complexfloating]
-    unknowns: dict[int, NDArray[np.float64]]
-    invariants: NDArray[np.float64]
+    unknowns: dict[int, NDArray]
+    invariants: NDArray
+
+
+@dataclass(frozen=True)
+class IntensityPair:
+    """Intensity of the last step's amplitude, and what the invariants made of it.
+
+    Parameters
+    ----------
+    found, imposed : coefficients [m, l, re/im, q] (L+1, L+1, 2, N), m >= 0, of |F|^2 before and after the projection; in the plane
+        I_m (L+1, N) complex, m >= 0.
+    """
+
+    found: NDArray
+    imposed: NDArray
 
 
 class Engine(Protocol):
-    """Holds one density and its support (on whatever device) and carries out the steps of the phasing loop."""
+    """Holds one density and its support (on whatever device) and carries out the steps of the phasing loop.
+
+    Densities and supports are passed in the shape of the geometry.
+    """
 
     def load(self, density: NDArray, support: NDArray[np.bool_], initial_support: NDArray[np.bool_]) -> None:
-        """Start from density (N, n_theta, n_phi), support and the region over which errors are integrated."""
+        """Start from a density, a support and the region over which errors are integrated."""
+
+    def replace(self, density: NDArray) -> None:
+        """Go on with another density; supports, the best density, and what is frozen or limited stay."""
 
     def step(self, update: Update) -> float:
         """One Fourier and real-space projection; returns int |rho' - P rho'|^2 / int |rho'|^2 over the initial support."""
@@ -118,6 +172,15 @@ class Engine(Protocol):
 
     def band_limit(self) -> None:
         """Replace the density by IFT(FT(density)), what the grid can represent."""
+
+    def freeze(self) -> None:
+        """Keep the intensity that the last step imposed: steps with `Update.frozen` impose it again."""
+
+    def scale_average(self, factor: float) -> None:
+        """From now on the order 0 imposed is `factor` times that of the constraints (another number of particles)."""
+
+    def intensity(self) -> IntensityPair:
+        """The last step's intensity before and after the projection, for error metrics that are rarely asked for."""
 
     def reciprocal_errors(self) -> dict[str, float]:
         """Errors of the last step's amplitude against the invariants: 'l2_projection_diff', 'deg2_invariant_l2_diff'."""
@@ -132,10 +195,10 @@ class Engine(Protocol):
         """Go back to the best density and support."""
 
     def density(self, which: Literal["last", "best"] = "last") -> NDArray:
-        """Density (N, n_theta, n_phi), real or complex."""
+        """Density, real or complex."""
 
     def support(self, which: Literal["last", "best"] = "last") -> NDArray[np.bool_]:
-        """Support (N, n_theta, n_phi)."""
+        """Support."""
 
     def project(self, which: Literal["last", "best"] = "last") -> Projected:
         """The density's amplitude after the modulus constraint, the matrices U_l found, and its invariants."""

@@ -20,13 +20,17 @@ class ReciprocalConstraint:
         of orthonormal rows in the basis (I_l0, sqrt2 Re I_lm, sqrt2 Im I_lm).
     spherical_average : I_00(q) (N,) that replaces the order 0 (already divided by sqrt(number of particles)), or None.
     known : per order the shells (N,) bool where the constraint holds; elsewhere the current coefficients stay.
-    q : (N,) momentum transfer in 1/A; the fit of U_l weighs shells by q^2.
+    q : (N,) momentum transfer in 1/A; the fit of U_l weighs shells by q^2 (rings of the plane by q).
+
+    In the plane V_n is a complex vector (N, 1), B_n = V_n V_n^+, I_n = V_n u_n with a phase factor u_n, and order 0 is I_0 = <I>(q).
+    `fixed_order` is the order n > 0 whose u_n is set to 1 there, which fixes the rotation; 0 leaves it free.
     """
 
-    projection_matrices: Mapping[int, NDArray[np.float64]]
+    projection_matrices: Mapping[int, NDArray]
     spherical_average: NDArray[np.float64] | None
     known: Mapping[int, NDArray[np.bool_]]
     q: NDArray[np.float64]
+    fixed_order: int = 0
 
     @property
     def max_order(self) -> int:
