@@ -1,14 +1,13 @@
 """iter_flag-N: the results of one flag, there as a whole or not at all."""
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fxs_hpc.emc.probabilities import Assignment
+from fxs_hpc.files.atomic_folder import put_in_place, temporary_folder
 from fxs_hpc.files.emc import emc_state, probabilities
 from fxs_hpc.parallel.communicator import Communicator, first
 from fxs_hpc.parallel.partition import block
@@ -42,34 +41,13 @@ def write_flag(
     write : callable
         Writes all other files into a folder; called on rank 0.
     """
-    temporary = folder / f".iter_flag-{number}.tmp"
-    first(ranks, lambda: _emptied(temporary))
+    final = folder / f"iter_flag-{number}"
+    temporary = first(ranks, lambda: temporary_folder(final))
     for part, frames in _gathered_parts(ranks, assignment, first_frame, parts):
         probabilities.write(temporary / f"high_p-{part}.dat", frames)
     first(ranks, lambda: write(temporary))
     ranks.barrier()
-    first(ranks, lambda: _complete(temporary, folder / f"iter_flag-{number}"))
-
-
-def _emptied(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-
-
-def _complete(temporary: Path, final: Path) -> None:
-    """Every file is on disk already; now the folder, its name, and the folder around it."""
-    for path in (temporary, temporary.parent):
-        _fsync(path)
-    os.replace(temporary, final)
-    _fsync(final.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    first(ranks, lambda: put_in_place(temporary, final))
 
 
 def _gathered_parts(ranks: Communicator, assignment: Assignment, first_frame: int, parts: int) -> list[tuple[int, Assignment]]:
