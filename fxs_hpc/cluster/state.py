@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fxs_hpc.cluster import slurm
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 
 FOLDER = "jobs"
 FORMAT = 1
@@ -105,8 +105,7 @@ def read(home: Path, pipeline: str) -> Chain | None:
 def write(home: Path, chain: Chain) -> None:
     """Replace what is noted of a pipeline."""
     tree = {"format": FORMAT, "first": chain.first, "last": chain.last, "jobs": [asdict(job) for job in chain.jobs]}
-    with replacing(path_of(home, chain.pipeline)) as temporary:
-        temporary.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
+    write_text(path_of(home, chain.pipeline), json.dumps(tree, indent=1) + "\n")
 
 
 def refreshed(home: Path, pipeline: str) -> tuple[Chain, dict[str, list[slurm.Job]]]:

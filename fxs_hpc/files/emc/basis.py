@@ -9,7 +9,7 @@ import numpy as np
 
 from fxs_hpc.emc.lattice import Lattice
 from fxs_hpc.errors import DataError, InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 
 
 def read(path: Path) -> Lattice:
@@ -35,5 +35,4 @@ def read(path: Path) -> Lattice:
 
 def write(path: Path, lattice: Lattice) -> None:
     """Write a lattice, with all its digits."""
-    with replacing(path) as temporary:
-        temporary.write_text("".join(" ".join(f"{value!r}" for value in row) + "\n" for row in lattice.basis.tolist()))
+    write_text(path, "".join(" ".join(f"{value!r}" for value in row) + "\n" for row in lattice.basis.tolist()))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.emc.candidates import Candidates
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import replacing, write_text
 
 INT = np.dtype("<i4")
 SEARCH_AGAIN = "run `fxs-hpc emc orient-peak` again"
@@ -108,8 +108,7 @@ def read_explained(path: Path) -> Explained:
 
 def write_counts(path: Path, counts: Sequence[int] | NDArray) -> None:
     """Write num_prob_orien.dat."""
-    with replacing(path) as temporary:
-        temporary.write_text("".join(f"{int(count)}\n" for count in counts))
+    write_text(path, "".join(f"{int(count)}\n" for count in counts))
 
 
 def read_counts(path: Path) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 from fxs_hpc.files.frames import split
 
 NAMES = {
@@ -54,8 +54,7 @@ class FileLists:
 def write(folder: Path, lists: FileLists) -> None:
     """Write the five lists into `folder`."""
     for field in fields(lists):
-        with replacing(folder / NAMES[field.name]) as temporary:
-            temporary.write_text("".join(f"{path}\n" for path in getattr(lists, field.name)))
+        write_text(folder / NAMES[field.name], "".join(f"{path}\n" for path in getattr(lists, field.name)))
 
 
 def exist(folder: Path) -> bool:

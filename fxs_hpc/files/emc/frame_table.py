@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 
 COLUMNS = ("read", "outliers", "peaks", "peak_pixels", "unusable_bins")
 
@@ -29,8 +29,7 @@ def write(path: Path, table: NDArray[np.int64], failures: Mapping[int, str], rin
         f"{number} {' '.join(map(str, row))}{f'  # {failures[number]}' if number in failures else ''}\n"
         for number, row in enumerate(table.tolist())
     ]
-    with replacing(path) as temporary:
-        temporary.write_text(f"# ring rule {ring_rule}\n# number {' '.join(COLUMNS)}\n" + "".join(lines))
+    write_text(path, f"# ring rule {ring_rule}\n# number {' '.join(COLUMNS)}\n" + "".join(lines))
 
 
 def read(path: Path) -> NDArray[np.int64]:

@@ -7,15 +7,14 @@ from pathlib import Path
 
 from fxs_hpc.emc.convergence import FlagRecord
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 
 NAME = "history.jsonl"
 
 
 def write(path: Path, history: Sequence[FlagRecord]) -> None:
     """Write all flags."""
-    with replacing(path) as temporary:
-        temporary.write_text("".join(json.dumps(asdict(record)) + "\n" for record in history))
+    write_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in history))
 
 
 def read(path: Path) -> list[FlagRecord]:

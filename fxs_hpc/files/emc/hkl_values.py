@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 
 
 def write(path: Path, largest: tuple[int, int, int], hkl: NDArray[np.int32], values: NDArray[np.float64]) -> None:
     """Write integrated intensities float64[n] of reflections int32[n, 3]; `largest` indices as in `Reflections.largest_index`."""
     head = " ".join(str(number) for number in (*largest, len(hkl)))
     lines = (f"{h} {k} {l} {value:1.7e}" for (h, k, l), value in zip(hkl.tolist(), values.tolist()))
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join([head, *lines]) + "\n")
+    write_text(path, "\n".join([head, *lines]) + "\n")
 
 
 def read(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float64]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files import frame_image
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import replacing, write_text
 from fxs_hpc.files.frame_hdf5 import CXI_MASKS, NEXUS_MASKS
 from fxs_hpc.files.frames import is_hdf5
 
@@ -28,8 +28,7 @@ def write(binary: Path, text: Path, mask: NDArray[np.bool_]) -> None:
     numbers = mask.ravel().astype("<i4")
     with replacing(binary) as temporary:
         numbers.tofile(temporary)
-    with replacing(text) as temporary:
-        temporary.write_text("\n".join(map(str, numbers.tolist())) + "\n")
+    write_text(text, "\n".join(map(str, numbers.tolist())) + "\n")
 
 
 def read(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 
 
 class MeanStd(NamedTuple):
@@ -26,8 +26,7 @@ class MeanStd(NamedTuple):
 def write(path: Path, values: MeanStd) -> None:
     """Write the reflections that were seen."""
     rows = zip(values.number.tolist(), values.hkl.tolist(), values.intensity.tolist(), values.std.tolist())
-    with replacing(path) as temporary:
-        temporary.write_text("".join(f"{n} {h} {k} {l} {mean:12.5e} {std:12.5e}\n" for n, (h, k, l), mean, std in rows))
+    write_text(path, "".join(f"{n} {h} {k} {l} {mean:12.5e} {std:12.5e}\n" for n, (h, k, l), mean, std in rows))
 
 
 def read(path: Path) -> MeanStd:

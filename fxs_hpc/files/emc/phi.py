@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 
 START = "%1.15e"
 TOTAL = "%12.5e"
@@ -46,5 +46,4 @@ def read(path: Path, frames: int | None = None) -> NDArray[np.float64]:
 
 def write(path: Path, phi: NDArray[np.float64], number: str = TOTAL) -> None:
     """Write scale factors, each in the format `number`."""
-    with replacing(path) as temporary:
-        temporary.write_text("".join(f"{number % value}\n" for value in phi.tolist()))
+    write_text(path, "".join(f"{number % value}\n" for value in phi.tolist()))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.emc.detector import Pixels
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import replacing, write_text
 
 
 def write(folder: Path, pixels: Pixels) -> None:
@@ -21,8 +21,7 @@ def write(folder: Path, pixels: Pixels) -> None:
     for name, table in (("pix-map", pixels.positions()), ("rec2pix-map", pixels.index)):
         with replacing(folder / f"{name}.bin") as temporary:
             table.astype("<i4").tofile(temporary)
-        with replacing(folder / f"{name}.dat") as temporary:
-            temporary.write_text("\n".join(map(str, table.tolist())) + "\n")
+        write_text(folder / f"{name}.dat", "\n".join(map(str, table.tolist())) + "\n")
 
 
 def read_index(folder: Path, count: int) -> NDArray[np.int32]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fxs_hpc.emc.detector import Geometry
 from fxs_hpc.emc.powder import BINS, PseudoPowder
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 
 
 def write(folder: Path, powder: PseudoPowder, geometry: Geometry, least_size: int) -> None:
@@ -28,5 +28,4 @@ def write(folder: Path, powder: PseudoPowder, geometry: Geometry, least_size: in
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+    write_text(path, "\n".join(lines) + "\n")

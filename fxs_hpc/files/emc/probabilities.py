@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.emc.probabilities import Assignment
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 
 
 class Probable(NamedTuple):
@@ -33,8 +33,7 @@ def write(path: Path, assignment: Assignment) -> None:
         lines.append(
             "".join(f"{rotation} {probability:.6f} " for rotation, probability in zip(rotations[low:high], probabilities[low:high]))
         )
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def read(path: Path) -> list[Probable]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fxs_hpc.emc.lattice import Lattice
 from fxs_hpc.emc.symmetry import LaueGroup, of_matrices
 from fxs_hpc.errors import DataError, InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 
 AGAIN = "run `fxs-hpc emc make-sym-op`"
 
@@ -20,8 +20,7 @@ AGAIN = "run `fxs-hpc emc make-sym-op`"
 def write(path: Path, group: LaueGroup, number: str = "%.17g") -> None:
     """Write the operators, each number in the format `number`; ``%1.3e`` is that of the reference program."""
     lines = ["".join(f"{number % value} " for value in matrix.ravel()) for matrix in group.matrices]
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join([str(len(group)), *lines]) + "\n")
+    write_text(path, "\n".join([str(len(group)), *lines]) + "\n")
 
 
 def read(path: Path, lattice: Lattice) -> LaueGroup:

@@ -10,7 +10,7 @@ from fxs_hpc.config.emc.halves import HALVES, half_of, half_path
 from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.emc.initial_phi import initial_phi
 from fxs_hpc.errors import InputFileError, UsageError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 from fxs_hpc.files.emc import peaks
 from fxs_hpc.stages.emc.context import Context, Plan
 
@@ -46,5 +46,4 @@ def _peak_files(context: Context) -> list[str]:
 
 
 def _write(path: Path, phi: NDArray[np.float64]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text("".join(f"{value:.15e}\n" for value in phi.tolist()))
+    write_text(path, "".join(f"{value:.15e}\n" for value in phi.tolist()))

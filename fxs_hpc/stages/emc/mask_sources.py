@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fxs_hpc.config.emc.background import Frames
 from fxs_hpc.config.emc.detector import Detector
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 from fxs_hpc.files.emc import file_lists, geom, mask
 from fxs_hpc.files.frame_hdf5 import Hdf5Frames
 from fxs_hpc.files.frames import is_hdf5, open_frames, split
@@ -95,8 +95,7 @@ def write(context: Context, sources: MaskSources) -> NDArray[np.bool_]:
     masked = made(context, sources)
     record(context).unlink(missing_ok=True)
     mask.write(binary(context), text(context), masked)
-    with replacing(record(context)) as temporary:
-        temporary.write_text(json.dumps(asdict(sources), indent=1))
+    write_text(record(context), json.dumps(asdict(sources), indent=1))
     return masked
 
 

@@ -13,7 +13,7 @@ from fxs_hpc.emc.candidates import Candidates
 from fxs_hpc.emc.ordering import balanced_order
 from fxs_hpc.emc.reduction import reduced_counts
 from fxs_hpc.errors import DataError, InputFileError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 from fxs_hpc.files.emc import candidates as candidate_files
 from fxs_hpc.files.emc import frame_store, peaks, pix_map, quaternions, radial_background, rec_vectors
 from fxs_hpc.files.emc.file_lists import FileLists
@@ -150,5 +150,4 @@ def _write_lists(context: Context, lists: FileLists, order: NDArray[np.int64], f
 
 
 def _write_lines(path: Path, lines: Sequence[object]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines))
+    write_text(path, "".join(f"{line}\n" for line in lines))

@@ -14,7 +14,7 @@ from fxs_hpc.emc.refinement.intensities import Heights
 from fxs_hpc.emc.refinement.optimiser import Found
 from fxs_hpc.emc.refinement.peak_model import LatticeTable
 from fxs_hpc.emc.refinement.rounds import BlockResult, Model, RoundEnd
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 from fxs_hpc.files.atomic_folder import replacing_folder
 from fxs_hpc.files.emc import crystfel_hkl, hkl_values, mean_std, orientations, phi
 from fxs_hpc.files.emc.mean_std import MeanStd
@@ -141,15 +141,10 @@ def _write(
         orientations.write(temporary / orientations.NAME, stored)
         phi.write(temporary / "total-phi.dat", reduced_phi)
         _write_intensities(temporary, model.lattice, end.heights, made.group.name)
-        _write_text(temporary / HISTORY, history)
-    _write_text(folder / HISTORY, history)
+        write_text(temporary / HISTORY, history)
+    write_text(folder / HISTORY, history)
     pictures.plot_round(folder / "refinement.png", frames, model.lattice, end.heights)
     pictures.plot_history(folder / "history.png", _history(folder, number + 1))
-
-
-def _write_text(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text)
 
 
 def _history(folder: Path, number: int) -> list[dict]:

@@ -10,7 +10,7 @@ from fxs_hpc.config.emc.keys import EmcConfig
 from fxs_hpc.config.emc.sections import SECTIONS
 from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.errors import SettingsError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 from fxs_hpc.stages.emc.table import STAGES, Stage
 from fxs_hpc.stages.row import Launch, Resources, Standing
 
@@ -90,8 +90,7 @@ class EmcRow:
 
     def record(self, config: RunConfig) -> None:
         """Note what the stage, which has just ended well, was run with."""
-        with replacing(_record_path(self, config)) as temporary:
-            temporary.write_text(json.dumps({"keys": self._keys(config)}, indent=1), encoding="utf-8")
+        write_text(_record_path(self, config), json.dumps({"keys": self._keys(config)}, indent=1))
 
     def _keys(self, config: RunConfig) -> dict[str, Any]:
         keys = EmcConfig(config)

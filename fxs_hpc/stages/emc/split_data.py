@@ -16,7 +16,7 @@ from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.config.emc.reduction import Reduction
 from fxs_hpc.emc.candidates import Candidates
 from fxs_hpc.errors import InputFileError, UsageError
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 from fxs_hpc.files.emc import candidates as candidate_files
 from fxs_hpc.files.emc import frame_store
 from fxs_hpc.files.emc.frame_block import FrameBlock
@@ -89,22 +89,17 @@ def _write_lists(context: Context, config: Path) -> None:
     numbers = _numbers(context)
     for offset, half in enumerate(HALVES):
         chosen = range(offset, len(numbers), 2)
-        _write_text(
+        write_text(
             half_path(context.config.path(keys.reduced_data_id_file), half),
             "".join(f"{line}\n" for line in (len(chosen), *(numbers[frame] for frame in chosen))),
         )
         candidates = Candidates.of_lists([found[frame] for frame in chosen])
         candidate_files.write(half_path(context.config.path(keys.prob_orien_file), half), candidates)
         name = config.with_name(half_config_name(config.name, half))
-        _write_text(name, half_config(config.read_text(encoding="utf-8"), half, _paths(context)))
+        write_text(name, half_config(config.read_text(encoding="utf-8"), half, _paths(context)))
         context.say(f"half {half}: run the next stages with {name}")
 
 
 def _paths(context: Context) -> dict[str, Path]:
     values = {name: getattr(context.config.section(model), name) for model in SECTIONS for name in model.model_fields if name in KEYS}
     return {name: Path(value) for name, value in values.items() if value is not None}
-
-
-def _write_text(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fxs_hpc.config.fields import Section
-from fxs_hpc.files.atomic import replacing
+from fxs_hpc.files.atomic import write_text
 from fxs_hpc.stages.fxs.context import Context
 from fxs_hpc.stages.provenance import as_yaml, origin
 
@@ -36,6 +36,5 @@ def write(
     """
     block = origin(context.command_line, context.source, inputs, precision=context.precision, threads=context.threads, seed=seed, **more)
     path = folder / filename
-    with replacing(path) as temporary:
-        temporary.write_text(as_yaml(settings.tree()) + as_yaml({"provenance": block}), encoding="utf-8")
+    write_text(path, as_yaml(settings.tree()) + as_yaml({"provenance": block}))
     return path

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fxs_hpc.config.reconstruct import Reconstruct
 from fxs_hpc.errors import InputFileError, NumericalError
-from fxs_hpc.files.atomic import remove_leftovers, replacing
+from fxs_hpc.files.atomic import remove_leftovers, write_text
 from fxs_hpc.files.checkpoint import read_checkpoint, read_standing
 from fxs_hpc.files.lock import in_turn, locked, shared
 from fxs_hpc.files.proj_data import read_proj_data
@@ -141,8 +141,7 @@ def _note(folder: Path, numbers: Sequence[int], failures: dict[int, Report]) -> 
         path = folder / FAILURE.format(number=number)
         path.unlink(missing_ok=True)
         if number in failures and not failures[number].died:
-            with replacing(path) as temporary:
-                temporary.write_text(failures[number].failure + "\n", encoding="utf-8")
+            write_text(path, failures[number].failure + "\n")
     if failures:
         raise NumericalError(f"{folder}: {len(failures)} of {len(numbers)} reconstructions of this share failed; see the messages above")
 
