@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fxs_hpc.errors import DataError, InputFileError
-from fxs_hpc.files.vts import read_vts, write_vts
+from fxs_hpc.files.vts import read_vts, write_plane_vts, write_vts
 
 
 @pytest.fixture
@@ -72,3 +72,33 @@ def test_reading_what_is_no_grid(tmp_path):
     for name in ("b.vts", "absent.vts"):
         with pytest.raises(InputFileError):
             read_vts(tmp_path / name)
+
+
+def test_a_disc_lies_in_its_plane_and_is_closed(tmp_path, grid):
+    r, _, phi = grid
+    x, y = r[:, None] * np.cos(phi), r[:, None] * np.sin(phi)
+    write_plane_vts(tmp_path / "a.vts", r, phi, {"x": x, "y": y, "mask": x > 0})
+    points, scalars = read_vts(tmp_path / "a.vts")
+    assert points.shape == (5, 1, 13, 3)
+    for axis, name in enumerate("xy"):
+        np.testing.assert_allclose(scalars[name], points[..., axis], atol=1e-5)
+    assert not points[..., 2].any()
+    np.testing.assert_array_equal(scalars["x"][:, :, 0], scalars["x"][:, :, -1])
+    np.testing.assert_array_equal(scalars["mask"][:, 0, :-1], x > 0)
+
+
+def test_a_disc_has_the_points_and_values_of_the_reference(tmp_path, reference_data):
+    reference = read_vts(reference_data / "xframe/2d/simulate_ccd/a2_base/model_density.vts")
+    values = reference.scalars["model_density_0"].transpose(2, 1, 0)
+    write_plane_vts(tmp_path / "a.vts", 5.0 + 10 * np.arange(32), 2 * np.pi * np.arange(31) / 31, {"density": values[:, 0, :-1]})
+    points, scalars = read_vts(tmp_path / "a.vts")
+    np.testing.assert_allclose(points, reference.points.transpose(2, 1, 0, 3), atol=1e-4)
+    np.testing.assert_array_equal(scalars["density"], values)
+
+
+def test_fields_of_another_disc_are_refused(tmp_path, grid):
+    r, _, phi = grid
+    with pytest.raises(DataError, match=r"\(N, n_phi\) = \(5, 12\)"):
+        write_plane_vts(tmp_path / "a.vts", r, phi, {"f": np.zeros((12, 5))})
+    with pytest.raises(DataError, match="complex"):
+        write_plane_vts(tmp_path / "a.vts", r, phi, {"f": np.zeros((5, 12), dtype=complex)})
