@@ -9,7 +9,7 @@ import yaml
 from fxs_hpc.config.commands import COMMANDS, command_named
 from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.config.settings import Loaded, available, load
-from fxs_hpc.errors import SettingsError, UsageError
+from fxs_hpc.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,7 @@ def load_all(words: Sequence[str], config: RunConfig, overrides: Sequence[str] =
     if not steps:
         raise UsageError(f"which command? {', '.join(COMMANDS)}; see fxs-hpc fxs --help")
     values = _assigned(overrides, [step.command for step in steps])
-    chain = [load(step.command, _name(step, config), config.home, values[step.command]) for step in steps]
-    for loaded in chain:
-        if getattr(loaded.model, "dimensions", 3) != 3:
-            raise SettingsError(f"{loaded.source}: dimensions: {loaded.model.dimensions} is not available yet; use dimensions: 3")
-    return chain
+    return [load(step.command, _name(step, config), config.home, values[step.command]) for step in steps]
 
 
 def _name(step: Step, config: RunConfig) -> str:

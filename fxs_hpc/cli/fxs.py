@@ -1,10 +1,8 @@
 """`fxs-hpc fxs`: the chain of commands of fluctuation X-ray scattering."""
 
-import importlib
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -20,11 +18,11 @@ from fxs_hpc.config.commands import COMMANDS, command_named
 from fxs_hpc.config.document import commented_yaml
 from fxs_hpc.config.settings import Loaded
 from fxs_hpc.errors import DataError, InputFileError, SettingsError, UsageError
-from fxs_hpc.parallel.communicator import Alone, Communicator, communicator, first
-from fxs_hpc.parallel.cores import cores_each
+from fxs_hpc.parallel.communicator import Communicator, communicator, first
+from fxs_hpc.stages.fxs import running
 from fxs_hpc.stages.fxs.context import Context, Plan
 from fxs_hpc.stages.fxs.finished import finished
-from fxs_hpc.stages.fxs.workspace import Workspace, date_of, now
+from fxs_hpc.stages.fxs.workspace import date_of, now
 
 COMMAND_LIST = "\n".join(f"  {command.name:17s} {command.summary}" for command in COMMANDS.values())
 
@@ -99,7 +97,7 @@ def _plan_chain(chain: Sequence[Loaded], config: ini.RunConfig, resume: bool, to
         if done is not None:
             click.echo(f"  done before: results in {nice(done)}")
         else:
-            _show_plan(_stage(loaded.command), loaded, context, is_first=number == 1)
+            _show_plan(running.stage(loaded.command), loaded, context, is_first=number == 1)
 
 
 def _run_chain(chain: Sequence[Loaded], config: ini.RunConfig, resume: bool, today: str, ranks: Communicator) -> None:
@@ -107,7 +105,7 @@ def _run_chain(chain: Sequence[Loaded], config: ini.RunConfig, resume: bool, tod
     folders = []
     for number, loaded in enumerate(chain, start=1):
         context = _context(loaded, config, resume, today, ranks)
-        folders.append(_done_before(number, len(chain), loaded, context) or _run(_stage(loaded.command), loaded, context))
+        folders.append(_done_before(number, len(chain), loaded, context) or _run(loaded, context))
     if ranks.rank == 0:
         show_pictures(folders)
 
@@ -125,11 +123,8 @@ def _done_before(number: int, total: int, loaded: Loaded, context: Context) -> P
     return done
 
 
-def _run(stage: ModuleType, loaded: Loaded, context: Context) -> Path:
-    if getattr(stage, "PARALLEL", False):
-        folder = Path(stage.run(loaded.model, context))
-    else:
-        folder = first(context.ranks, lambda: Path(stage.run(loaded.model, replace(context, ranks=Alone()))))
+def _run(loaded: Loaded, context: Context) -> Path:
+    folder = running.run(loaded, context)
     context.say(f"  results in {nice(folder)}")
     return folder
 
@@ -138,7 +133,7 @@ def _run_shares(chain: Sequence[Loaded], config: ini.RunConfig, today: str, shar
     """One share of the reconstructions, or the merging of all."""
     if [loaded.command for loaded in chain] != ["reconstruct"]:
         raise UsageError("--share and --collect belong to `fxs-hpc fxs reconstruct [NAME]`")
-    loaded, shares = chain[0], _stage("shares")
+    loaded, shares = chain[0], running.stage("shares")
     announce(1, 1, loaded)
     context = _context(loaded, config, True, today)
     folder = shares.run(loaded.model, context, *share) if share else shares.collect(loaded.model, context)
@@ -161,28 +156,7 @@ def _run_config(given: Path | None) -> ini.RunConfig:
 
 
 def _context(loaded: Loaded, config: ini.RunConfig, resume: bool, today: str, ranks: Communicator | None = None) -> Context:
-    ranks = ranks or Alone()
-    return Context(
-        workspace=Workspace.of(config.home, loaded.model, today),
-        config=config,
-        threads=cores_each(ranks, config.cores),
-        precision=config.precision,
-        resume=resume,
-        source=loaded.source,
-        say=(lambda line: click.echo(line)) if ranks.rank == 0 else (lambda line: None),
-        command_line=shlex.join(["fxs-hpc", *sys.argv[1:]]),
-        ranks=ranks,
-    )
-
-
-def _stage(command: str) -> ModuleType:
-    name = f"fxs_hpc.stages.fxs.{command}"
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name == name:
-            raise UsageError(f"{command} is not part of this version") from None
-        raise
+    return running.surroundings(loaded, config, today, shlex.join(["fxs-hpc", *sys.argv[1:]]), click.echo, resume, ranks)
 
 
 def _show_plan(stage: ModuleType, loaded: Loaded, context: Context, is_first: bool) -> None:

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from fxs_hpc.cli import fxs as fxs_module
 from fxs_hpc.cli.main import main
 from fxs_hpc.errors import DataError, InputFileError
+from fxs_hpc.stages.fxs import running
 from fxs_hpc.stages.fxs.context import Plan
 
 
@@ -39,7 +39,7 @@ def work(tmp_path, monkeypatch):
 
         return SimpleNamespace(run=run, plan=plan)
 
-    monkeypatch.setattr(fxs_module, "_stage", stage)
+    monkeypatch.setattr(running, "stage", stage)
     return SimpleNamespace(call=lambda *words: runner.invoke(main, ["fxs", *words]), ran=ran)
 
 
@@ -83,7 +83,7 @@ def test_a_resumed_chain_leaves_out_what_is_done(work, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "code", "expected"),
     [
-        (["simulate_ccd", "demo", "extract", "demo", "--set", "extract.dimensions=2"], 2, "dimensions: 2 is not available yet"),
+        (["simulate_ccd", "demo", "extract", "demo", "--set", "extract.dimensions=4"], 2, "dimensions: found 4"),
         (["extract", "demo", "--full"], 2, "fxs settings COMMAND"),
         (["extract", "demo", "--set", "max_order=x"], 2, "demo.yaml with --set max_order: max_order: found 'x'"),
         (["extrac", "tutorial"], 2, "error: unknown command 'extrac' (did you mean 'extract'?"),
@@ -117,15 +117,15 @@ def test_a_failing_stage_stops_the_chain(work, monkeypatch, raised, code, expect
     def fail(settings, context):
         raise raised
 
-    stage = fxs_module._stage
-    monkeypatch.setattr(fxs_module, "_stage", lambda command: SimpleNamespace(run=fail) if command == "extract" else stage(command))
+    stage = running.stage
+    monkeypatch.setattr(running, "stage", lambda command: SimpleNamespace(run=fail) if command == "extract" else stage(command))
     result = work.call("simulate_ccd", "demo", "extract", "demo", "reconstruct", "demo")
     assert result.exit_code == code and expected in result.output and "Traceback" not in result.output
     assert [command for command, _, _ in work.ran] == ["simulate_ccd"]
 
 
 def test_debug_shows_the_traceback(work, monkeypatch):
-    monkeypatch.setattr(fxs_module, "_stage", lambda command: SimpleNamespace(run=lambda settings, context: 1 / 0))
+    monkeypatch.setattr(running, "stage", lambda command: SimpleNamespace(run=lambda settings, context: 1 / 0))
     assert "Traceback" in work.call("extract", "demo", "-v").output
 
 

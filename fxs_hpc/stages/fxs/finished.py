@@ -14,6 +14,7 @@ from fxs_hpc.files.pattern_lists import digest
 from fxs_hpc.stages import provenance
 from fxs_hpc.stages.fxs.context import Context
 from fxs_hpc.stages.fxs.pattern_inputs import input_files, object_files, patterns_of
+from fxs_hpc.stages.fxs.workspace import Workspace
 
 _NOT_COMPARED = ("IO", "provenance", "settings_version")
 
@@ -59,19 +60,25 @@ def finished(command: str, settings: Any, context: Context) -> Path | None:
         patterns = digest(patterns_of(settings, context)[1]) if command == "correlate" else None
     except (InputFileError, FileNotFoundError):
         return None
-    first = workspace.file(product.result, run=0, dimensions=3)
-    runs = [folder for folder in first.parent.parent.parent.glob("*/run_*") if (folder / first.name).exists()]
-    for folder in sorted(runs, key=lambda path: (path / first.name).stat().st_mtime, reverse=True):
+    results = [path for first in _examples(product, workspace) for path in first.parent.parent.parent.glob(f"*/run_*/{first.name}")]
+    for result in sorted(results, key=lambda path: path.stat().st_mtime, reverse=True):
+        folder = result.parent
         if not any(folder.glob(CHECKPOINTS)) and _same(folder / product.settings, settings, context, hashes, patterns):
             return folder
     return None
+
+
+def _examples(product: _Product, workspace: Workspace) -> list[Path]:
+    """Where run 0 would lie; where the settings do not say the dimensions (average), for each of them."""
+    dimensions = (2, 3) if workspace.dimensions is None else (workspace.dimensions,)
+    return [workspace.file(product.result, run=0, dimensions=number) for number in dimensions]
 
 
 def _inputs(product: _Product, settings: Any, context: Context) -> list[Path]:
     if product.source is None:
         return []
     if product.source == "reconstructions":
-        return list(context.workspace.paths(product.source, settings.reconstruction_files, dimensions=3))
+        return list(context.workspace.paths(product.source, settings.reconstruction_files))
     if product.source == "object":
         return object_files(settings, context)
     if product.source == "input_file_list":
