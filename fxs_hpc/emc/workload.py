@@ -23,16 +23,18 @@ class Model:
     reflections : Reflections
     cubes : PeakCubes
     same : Equivalents
+    group : LaueGroup
     """
 
     reflections: Reflections
     cubes: PeakCubes
     same: Equivalents
+    group: LaueGroup
 
     @classmethod
     def of(cls, reflections: Reflections, group: LaueGroup) -> "Model":
         """Tables for reflections of a crystal of this Laue group."""
-        return cls(reflections, peak_cubes(reflections), equivalents(reflections, group))
+        return cls(reflections, peak_cubes(reflections), equivalents(reflections, group), group)
 
     def sums(self, intensity: NDArray[np.float64]) -> NDArray[np.float64]:
         """Integrated intensity of each reflection, float64[n]."""

@@ -52,6 +52,16 @@ def write(path: Path, state: EmcState) -> None:
             file[name] = getattr(state, name)
 
 
+def keys(path: Path) -> Mapping[str, Any]:
+    """What the run of a state depends on; nothing where the file is missing or no state of this version."""
+    try:
+        with h5py.File(path) as file:
+            found: Mapping[str, Any] = json.loads(file.attrs["keys"])
+            return found
+    except (OSError, KeyError, ValueError, TypeError):
+        return {}
+
+
 def read(path: Path) -> EmcState:
     """Read a state.
 

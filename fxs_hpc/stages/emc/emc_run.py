@@ -1,7 +1,7 @@
 """A run of EMC in its folder: begun or continued, locked, logged, kept flag by flag."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.emc.convergence import FlagRecord
+from fxs_hpc.emc.orbit_means import orbit_means
 from fxs_hpc.emc.pruning import Pruning, PruningRule
 from fxs_hpc.errors import UsageError
-from fxs_hpc.files.emc import emc_log, emc_state, hkl_values, intensity, mean_std, phi
+from fxs_hpc.files.emc import crystfel_hkl, emc_log, emc_state, hkl_values, intensity, mean_std, phi
 from fxs_hpc.files.emc import history as history_file
 from fxs_hpc.files.lock import locked
 from fxs_hpc.parallel.communicator import first
@@ -24,8 +25,11 @@ from fxs_hpc.stages.emc.context import Context
 from fxs_hpc.stages.emc.emc_engine import Engine, Task
 from fxs_hpc.stages.emc.emc_inputs import SearchFiles
 from fxs_hpc.stages.emc.emc_loop import FlagResult, Goal, Loop, LoopState, packed, unpacked
+from fxs_hpc.stages.emc.finished_runs import half
 from fxs_hpc.stages.emc.flag_folder import flag_folders, last_state, write_flag
+from fxs_hpc.stages.emc.flag_maker import maker_keys, refuse_others
 from fxs_hpc.stages.emc.flags import PHI, Numbering
+from fxs_hpc.stages.emc.merged_intensities import MERGED
 from fxs_hpc.stages.emc.run_keys import data_files, refuse_other, run_keys
 from fxs_hpc.stages.emc.run_log import RunLog
 from fxs_hpc.stages.emc.stopping import Stopping
@@ -33,18 +37,19 @@ from fxs_hpc.stages.emc.stopwatch import Stopwatch
 
 SYMMETRIC = 1e-6
 """Part of the largest voxel by which equivalent ones may differ in an intensity that counts as symmetric."""
-
-
+ENDS = ("done", "converged")
+"""Reasons for which a run is over."""
 DRAWING = 10.0
 """Seconds between two drawings of the convergence: on small sets a drawing takes longer than an iteration."""
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Where a run lies: `results` = prob_dir with the iter_flag folders, history and plot; `logs` = folder of EMC.log."""
+    """Where a run lies: `results` = prob_dir with the iter_flag folders, history and plot; `logs` = folder of EMC.log; `stage` makes it."""
 
     results: Path
     logs: Path
+    stage: str
 
 
 Start = Callable[[Task, Engine], tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -61,7 +66,7 @@ def reconstruct(
     resume: bool,
     convergence_angle: float | None,
     time_limit: float | None,
-) -> None:
+) -> bool:
     """Begin or continue a run and carry it to its end.
 
     Parameters
@@ -70,12 +75,18 @@ def reconstruct(
         Reads all inputs.
     start : callable
         Intensity and scale factors to begin with.
+
+    Returns
+    -------
+    bool
+        Whether it came to its end, all iterations or convergence; False where it was stopped before.
     """
-    ranks = context.ranks
+    ranks, whose = context.ranks, half(context.config)
     with ExitStack() as stack:
         first(ranks, lambda: stack.enter_context(locked(files.results)) and None)
+        first(ranks, lambda: refuse_others(files.results, files.stage, whose))
         found = first(ranks, lambda: _state_to_continue(files.results, resume))
-        keys = first(ranks, lambda: _keys(context, search, numbering))
+        keys = first(ranks, lambda: _keys(context, search, numbering, maker_keys(files.stage, whose)))
         before = first(ranks, lambda: _checked(found, keys)) if found else None
         context = _logged(context, files, fresh=before is None)
         stopping = stack.enter_context(Stopping(ranks, time_limit))
@@ -91,6 +102,7 @@ def reconstruct(
         state, reason = loop.run(state, Goal(iterations, rule, convergence_angle), stopping)
         keeper.draw(state.history)
         _farewell(context, state, reason)
+    return reason in ENDS
 
 
 def _state_to_continue(results: Path, resume: bool) -> Path | None:
@@ -120,10 +132,11 @@ def _logged(context: Context, files: RunFiles, fresh: bool) -> Context:
     return replace(context, say=RunLog(context.say, files.logs / "run.log", fresh))
 
 
-def _keys(context: Context, search: SearchFiles, numbering: Numbering) -> dict[str, Any]:
+def _keys(context: Context, search: SearchFiles, numbering: Numbering, maker: Mapping[str, Any]) -> dict[str, Any]:
     files = data_files(context) | {"quat_file": search.samples, "r2peak_file": search.r2peak, "prob_orien_file": search.candidates}
+    updates = " and ".join(numbering.kinds)
     return run_keys(
-        context, inputs.geometry(context), inputs.lattice(context), files, cutoff=search.resolution, updates=" and ".join(numbering.kinds)
+        context, inputs.geometry(context), inputs.lattice(context), files, cutoff=search.resolution, updates=updates, **maker
     )
 
 
@@ -214,6 +227,8 @@ def _write_intensity(folder: Path, task: Task, result: FlagResult) -> None:
     intensity.write(folder / "finish_intensity.bin", new.intensity)
     hkl_values.write(folder / "hkl-val.dat", reflections.largest_index, reflections.hkl, task.model.sums(new.intensity))
     mean_std.write(folder / "intens-mean-std.dat", mean_std.MeanStd(seen, reflections.hkl[seen], new.sums[seen], new.std[seen]))
+    means = orbit_means(task.model, new.sums, new.seen, new.merged_std)
+    crystfel_hkl.write(folder / MERGED, means, task.model.group.name)
 
 
 def _farewell(context: Context, state: LoopState, reason: str) -> None:

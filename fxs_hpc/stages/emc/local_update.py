@@ -16,14 +16,15 @@ from fxs_hpc.stages.emc.emc_engine import Engine, Task
 from fxs_hpc.stages.emc.emc_inputs import SearchFiles
 from fxs_hpc.stages.emc.emc_plan import emc_plan
 from fxs_hpc.stages.emc.emc_run import RunFiles, reconstruct
+from fxs_hpc.stages.emc.flag_maker import LOCAL_UPDATE
 from fxs_hpc.stages.emc.flags import LOCAL
 from fxs_hpc.stages.emc.setup_quat import high_cutoff, local_files
 
 FOLDER = "local-update"
 
 
-def run(context: Context, iterations: int, resume: bool = False, until_converged: bool = False, time_limit: float | None = None) -> None:
-    """Iterate.
+def run(context: Context, iterations: int, resume: bool = False, until_converged: bool = False, time_limit: float | None = None) -> bool:
+    """Iterate; returns whether the run came to its end (False: it was stopped before).
 
     Parameters
     ----------
@@ -38,9 +39,9 @@ def run(context: Context, iterations: int, resume: bool = False, until_converged
     """
     keys = context.config.section(Reconstruction)
     search = first(context.ranks, lambda: search_files(context))
-    reconstruct(
+    return reconstruct(
         context,
-        RunFiles(context.config.path(keys.prob_dir), context.home / FOLDER),
+        RunFiles(context.config.path(keys.prob_dir), context.home / FOLDER, LOCAL_UPDATE),
         search,
         lambda: emc_inputs.task(context, search),
         lambda task, engine: start(context, task, engine),

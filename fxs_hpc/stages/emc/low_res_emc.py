@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.config.emc.halves import half_of
 from fxs_hpc.config.emc.keys import EmcConfig
 from fxs_hpc.config.emc.orientation import Lattice as LatticeKeys
 from fxs_hpc.config.emc.orientation import Maps, Rotations
@@ -25,9 +24,10 @@ from fxs_hpc.stages.emc.emc_inputs import SearchFiles
 from fxs_hpc.stages.emc.emc_plan import emc_plan
 from fxs_hpc.stages.emc.emc_run import RunFiles, reconstruct
 from fxs_hpc.stages.emc.emc_standing import run_standing
+from fxs_hpc.stages.emc.finished_runs import LOW, half
 from fxs_hpc.stages.emc.flag_folder import flag_folders
+from fxs_hpc.stages.emc.flag_maker import LOW_RES_EMC, others
 from fxs_hpc.stages.emc.flags import LOW_RES, LOW_RES_FIXED_PHI
-from fxs_hpc.stages.emc.move_recon_files import KIND
 from fxs_hpc.stages.emc.reconstruction_archive import archive_name, archives
 from fxs_hpc.stages.row import Standing
 
@@ -41,8 +41,8 @@ def run(
     until_converged: bool = False,
     intensity_only: bool = False,
     time_limit: float | None = None,
-) -> None:
-    """Iterate.
+) -> bool:
+    """Iterate; returns whether the run came to its end (False: it was stopped before).
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def run(
         Seconds after which the run must have stopped.
     """
     keys = context.config.section(Reconstruction)
-    files = RunFiles(context.config.path(keys.prob_dir), context.home / FOLDER)
+    files = RunFiles(context.config.path(keys.prob_dir), context.home / FOLDER, LOW_RES_EMC)
     task = lambda: emc_inputs.task(context, search_files(context))  # noqa: E731
-    reconstruct(
+    return reconstruct(
         context,
         files,
         search_files(context),
@@ -78,8 +78,10 @@ def standing(keys: EmcConfig) -> Standing:
     """How far the iterations in prob_dir have come, or those that were put away last."""
     section = keys.section(Reconstruction)
     results = keys.path(section.prob_dir)
-    put_away = archives(results, archive_name(KIND, half_of(keys.run.path.name) if keys.run.path else None))
-    if put_away and not flag_folders(results):
+    own, put_away = half(keys), archives(results, archive_name(LOW, half(keys)))
+    if set(flag_folders(results)) <= set(others(results, LOW_RES_EMC, own)):
+        if not put_away:
+            return Standing(False, "not begun", 0, section.low_res_iterations)
         results = put_away[max(put_away)]
     return run_standing(results, LOW_RES, section.low_res_iterations, section.convergence_angle)
 

@@ -2,10 +2,11 @@
 
 from fxs_hpc.stages.emc.context import Context
 from fxs_hpc.stages.emc.finished_runs import HIGH
+from fxs_hpc.stages.emc.flag_maker import LOCAL_UPDATE
 from fxs_hpc.stages.emc.move_recon_files import move
 
 
 def run(context: Context) -> None:
     """Make prob_dir/high-res-recon-N (high-res-recon-A-N, -B-N for the halves)."""
     if context.ranks.rank == 0:
-        move(context, HIGH, context.home / "local-update")
+        move(context, HIGH, LOCAL_UPDATE)

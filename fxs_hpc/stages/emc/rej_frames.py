@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.config.emc.background import Peaks
-from fxs_hpc.config.emc.halves import half_of
 from fxs_hpc.config.emc.orientation import Lattice as LatticeKeys
 from fxs_hpc.config.emc.orientation import Rotations
 from fxs_hpc.config.emc.reconstruction import Reconstruction
@@ -23,9 +22,8 @@ from fxs_hpc.files.emc.probabilities import Probable
 from fxs_hpc.report.rejection import plot_rejection
 from fxs_hpc.stages.emc import inputs
 from fxs_hpc.stages.emc.context import Context, Plan
+from fxs_hpc.stages.emc.finished_runs import LOW, half, newest
 from fxs_hpc.stages.emc.flag_folder import flag_folders
-from fxs_hpc.stages.emc.move_recon_files import KIND
-from fxs_hpc.stages.emc.reconstruction_archive import archive_name, last_archive
 
 FOLDER = "rej-frames"
 
@@ -64,9 +62,7 @@ def summary(verdicts: list[Verdict], flag: Path) -> str:
 
 
 def _last_flag(context: Context) -> Path:
-    config = context.config.run.path
-    results = context.config.path(context.config.section(Reconstruction).prob_dir)
-    folder = last_archive(results, archive_name(KIND, half_of(config.name) if config else None))
+    folder = newest(context, LOW)
     with_phi = [path for path in flag_folders(folder).values() if (path / "total-phi.dat").is_file()]
     if not with_phi:
         raise InputFileError(f"{folder}: no iter_flag folder has total-phi.dat; rej-frames needs a run with updates of the scale factors")
@@ -124,9 +120,8 @@ def _best(found: Probable) -> float:
 
 
 def _write(context: Context, result: Rejection, table: list[FrameVerdict]) -> None:
-    config = context.config.run.path
-    half = half_of(config.name) if config else None
-    ending = f"-{half}" if half else ""
+    own = half(context.config)
+    ending = f"-{own}" if own else ""
     folder, keys = context.home / FOLDER, context.config.section(RejectionKeys)
     phi.write(folder / f"out-phi{ending}.dat", result.phi, phi.REJECTED)
     frame_verdicts.write(folder / f"frames{ending}.csv", table)

@@ -86,10 +86,12 @@ def make(home: Path, frames: int = 70) -> SmallEmc:
     return problem
 
 
-def context(home: Path, ranks: Communicator | None = None, threads: int = 1, **overrides: object) -> Context:
-    """A context; what is said is kept in `context.said`."""
+def context(
+    home: Path, ranks: Communicator | None = None, threads: int = 1, name: str = "config.ini", **overrides: object
+) -> Context:
+    """A context of the config `name`; what is said is kept in `context.said`."""
     said: list[str] = []
-    run = ini.load(home / "config.ini")
+    run = ini.load(home / name)
     run = replace(run, emc={**run.emc, **{key: str(value) for key, value in overrides.items()}})
     made = Context(EmcConfig(run), ranks or Alone(), threads, said.append, "test")
     object.__setattr__(made, "said", said)

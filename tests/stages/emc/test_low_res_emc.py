@@ -13,7 +13,7 @@ import pytest
 
 from fxs_hpc.emc.quaternions import misorientation
 from fxs_hpc.errors import InputFileError, UsageError
-from fxs_hpc.files.emc import emc_state, hkl_values, intensity, mean_std, phi, probabilities
+from fxs_hpc.files.emc import crystfel_hkl, emc_state, hkl_values, intensity, mean_std, phi, probabilities
 from fxs_hpc.files.emc import history as history_file
 from fxs_hpc.stages.emc import low_res_emc, move_recon_files
 from fxs_hpc.stages.emc.flag_folder import flag_folders
@@ -71,7 +71,7 @@ def test_files_of_a_flag(unbroken):
     folder = unbroken / "Data/high-prob"
     common = {"high_p-0.dat", "high_p-1.dat", "high_p-2.dat", "state.h5"}
     assert {path.name for path in (folder / "iter_flag-5").iterdir()} == common | {
-        "finish_intensity.bin", "hkl-val.dat", "intens-mean-std.dat"
+        "finish_intensity.bin", "hkl-val.dat", "intens-mean-std.dat", "merged.hkl"
     }  # fmt: skip
     assert {path.name for path in (folder / "iter_flag-6").iterdir()} == common | {"total-phi.dat"}
     state = emc_state.read(folder / "iter_flag-5/state.h5")
@@ -249,3 +249,22 @@ def test_begun_on_two_ranks_and_continued_on_one(home, unbroken):
     assert run.returncode == 0, run.stderr
     low_res_emc.run(context(home), 3, resume=True)
     assert results(home) == results(unbroken)
+
+
+def test_merged_intensities_of_a_flag(unbroken):
+    """Means of equivalents of intens-mean-std.dat; a deviation of the mean that is not below that of independent members."""
+    folder = unbroken / "Data/high-prob/iter_flag-5"
+    merged, single = crystfel_hkl.read(folder / "merged.hkl"), mean_std.read(folder / "intens-mean-std.dat")
+    assert (folder / "merged.hkl").read_text().splitlines()[1] == "Symmetry: 4/mmm"
+    assert merged.multiplicity.sum() == len(single.hkl)
+    ratios = []
+    for hkl, value, sigma, count in zip(merged.hkl, merged.intensity, merged.sigma, merged.multiplicity):
+        own = np.all(_largest(single.hkl) == _largest(hkl[None]), axis=1)
+        assert own.sum() == count and value == pytest.approx(single.intensity[own].mean(), rel=2e-5, abs=1e-4)
+        ratios.append(sigma / np.sqrt(np.mean(single.std[own] ** 2) / count))
+    assert min(ratios) > 0.5 and 1 < np.median(ratios) < 4
+
+
+def _largest(hkl):
+    """4/mmm: h and k of any sign and order, l of any sign."""
+    return np.column_stack([np.sort(np.abs(hkl[:, :2]), axis=1), np.abs(hkl[:, 2])])
