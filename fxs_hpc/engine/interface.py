@@ -99,7 +99,8 @@ class Update:
     beta : feedback (HIO) or relaxation (RAAR) parameter.
     feedback : constraints whose violation takes part in HIO's feedback: 'support', 'value_threshold', 'limit_imag', 'average_center'.
     stabilised : add what the inexact transform pair loses of the density.
-    frozen : impose the intensity kept by `Engine.freeze` instead of the one that the invariants give.
+    frozen : impose the intensity kept by `Engine.freeze` instead of the one that the invariants give; shells beyond
+        `Engine.limit_resolution` stay free.
     """
 
     method: Literal["ER", "HIO", "RAAR"]
@@ -110,12 +111,30 @@ class Update:
 
 
 @dataclass(frozen=True)
+class Volume:
+    """A shrink-wrap that looks for the level at which the new support has a given volume.
+
+    Parameters
+    ----------
+    fraction : volume of the new support relative to that of the initial support. `engine.support_volume.level_of_volume` finds the
+        level from the blurred |rho| of the voxels that may become support (those of the initial support, or all).
+    """
+
+    fraction: float
+
+
+@dataclass(frozen=True)
 class Snapshot:
-    """State from which an engine continues bit by bit: density and support in the engine's layout, and its bookkeeping."""
+    """State from which an engine continues bit by bit: density and support in the engine's layout, and its bookkeeping.
+
+    frozen : the intensity kept by `Engine.freeze`, in the engine's layout, or None; in the first (last) of an engine's snapshots only.
+        The factor of `Engine.scale_average` and the limit of the resolution are the loop's to restore.
+    """
 
     density: NDArray
     support: NDArray[np.uint8]
     filled_shells: int
+    frozen: NDArray | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +161,8 @@ class IntensityPair:
     Parameters
     ----------
     found, imposed : coefficients [m, l, re/im, q] (L+1, L+1, 2, N), m >= 0, of |F|^2 before and after the projection; in the plane
-        I_m (L+1, N) complex, m >= 0.
+        I_m (L+1, N) complex, m >= 0. L is at least the highest order that is projected; orders and shells that the data do not
+        touch are the same in both (or 0 in `imposed` where they are cut).
     """
 
     found: NDArray
@@ -164,8 +184,8 @@ class Engine(Protocol):
     def step(self, update: Update) -> float:
         """One Fourier and real-space projection; returns int |rho' - P rho'|^2 / int |rho'|^2 over the initial support."""
 
-    def shrink_wrap(self, transfer: NDArray[np.float64], threshold: float, inside_initial_support: bool) -> None:
-        """New support: where |rho| low-passed by transfer(q) exceeds `threshold` (0..1) of its range."""
+    def shrink_wrap(self, transfer: NDArray[np.float64], cut: float | Volume, inside_initial_support: bool) -> None:
+        """New support: where |rho| low-passed by transfer(q) reaches `cut` (0..1) of its range, or its largest voxels up to a volume."""
 
     def limit_resolution(self, fraction: float) -> None:
         """From now on the data count only at q <= fraction * q_max; amplitudes beyond are left free."""
@@ -174,13 +194,19 @@ class Engine(Protocol):
         """Replace the density by IFT(FT(density)), what the grid can represent."""
 
     def freeze(self) -> None:
-        """Keep the intensity that the last step imposed: steps with `Update.frozen` impose it again."""
+        """Keep |A'|^2 of the present density, what the invariants make of its intensity: steps with `Update.frozen` impose it.
+
+        It depends on the density alone: the step that follows is the same frozen or not, but for rounding.
+        """
 
     def scale_average(self, factor: float) -> None:
         """From now on the order 0 imposed is `factor` times that of the constraints (another number of particles)."""
 
     def intensity(self) -> IntensityPair:
-        """The last step's intensity before and after the projection, for error metrics that are rarely asked for."""
+        """The last step's intensity before and after the projection, for error metrics that are rarely asked for.
+
+        In a frozen step `imposed` is the frozen intensity.
+        """
 
     def reciprocal_errors(self) -> dict[str, float]:
         """Errors of the last step's amplitude against the invariants: 'l2_projection_diff', 'deg2_invariant_l2_diff'."""
