@@ -86,6 +86,16 @@ def projection_matrices(
     return tuple(over(of_order, range(len(invariants)), workers))
 
 
+def relative_errors(invariants: NDArray, matrices: Sequence[NDArray]) -> NDArray[np.float64]:
+    """|B - V V^+| / |B| (L+1, N, N), element by element; -1 where B is zero."""
+    result = np.full(invariants.shape, -1.0)
+    for order, matrix in enumerate(matrices):
+        size = np.abs(invariants[order])
+        difference = np.abs(invariants[order] - matrix @ matrix.conj().T)
+        np.divide(difference, size, out=result[order], where=size > 0)
+    return result
+
+
 def coefficients(matrices: Sequence[NDArray]) -> NDArray[np.float64]:
     """coef[m, l, re/im, q] of the intensity whose unknown rotations are the identity: the columns of V_l are taken as
     the real harmonics m = 0, then cos and sin of m = 1, 2 .. (so that sum_m I_lm conj(I_lm) = V_l V_l^T)."""

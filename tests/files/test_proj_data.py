@@ -6,6 +6,7 @@ import pytest
 
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.proj_data import read_proj_data, write_proj_data
+from fxs_hpc.fluctuation.data_sets import DataSet, SquaredIntensity
 from fxs_hpc.fluctuation.invariants import InvariantData
 
 
@@ -53,6 +54,55 @@ def test_fields_are_those_of_the_reference(tmp_path, data_folder):
             if isinstance(theirs[name], h5py.Dataset):
                 assert ours[name].shape == theirs[name].shape
                 np.testing.assert_array_equal(ours[name][()], theirs[name][()])
+
+
+def assert_same_fields(ours_path, reference_path, leave_out=()):
+    with h5py.File(ours_path) as ours, h5py.File(reference_path) as theirs:
+        names = []
+        theirs.visit(names.append)
+        for name in names:
+            if name.startswith(leave_out):
+                continue
+            assert name in ours
+            if isinstance(theirs[name], h5py.Dataset):
+                assert ours[name].shape == theirs[name].shape
+                np.testing.assert_array_equal(ours[name][()], theirs[name][()])
+
+
+def test_fields_in_the_plane_are_those_of_the_reference(tmp_path, data_folder):
+    reference = data_folder / "xframe/2d/extract/a2_e/proj_data.h5"
+    data = read_proj_data(reference)
+    assert data.dimensions == 2
+    assert [(matrix.shape, matrix.dtype) for matrix in data.projection_matrices] == [((32, 1), np.complex128)] * 16
+    assert np.iscomplexobj(data.invariants)
+    write_proj_data(tmp_path / "proj_data.h5", data)
+    assert_same_fields(tmp_path / "proj_data.h5", reference)
+    again = read_proj_data(tmp_path / "proj_data.h5")
+    np.testing.assert_array_equal(again.projection_matrices[4], data.projection_matrices[4])
+
+
+def test_error_estimates_are_those_of_the_reference(tmp_path, reference_data):
+    reference = reference_data / "xframe/2d/extract/a2_e/proj_data.h5"
+    write_proj_data(tmp_path / "proj_data.h5", read_proj_data(reference))
+    assert_same_fields(tmp_path / "proj_data.h5", reference)
+
+
+def test_squared_intensities_lie_beside_and_are_passed_over(tmp_path):
+    data, rng = example(), np.random.default_rng(1)
+    mixed, squared = rng.normal(size=(2, 3, 4, 4))
+    matrices = [rng.normal(size=(4, k)) for k in (1, 3, 4)]
+    transforms = [np.eye(k) for k in (1, 3, 4)]
+    limits = np.array([[0, 4]] * 3)
+    sets = {"I2I1": DataSet(limits, mixed, mixed > 0), "I2I2": DataSet(limits, squared, squared > 0, matrices)}
+    write_proj_data(tmp_path / "a.h5", data, SquaredIntensity(sets, transforms))
+    write_proj_data(tmp_path / "b.h5", data)
+    assert_same_fields(tmp_path / "a.h5", tmp_path / "b.h5")
+    with h5py.File(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(file["deg_2_invariant/I2I1"][()], mixed)
+        np.testing.assert_array_equal(file["data_projection_matrices/I2I2/2"][()], matrices[2])
+        np.testing.assert_array_equal(file["unknown_transforms/I2I1/1"][()], np.eye(3))
+        assert "I2I1" not in file["data_projection_matrices"]
+    assert len(read_proj_data(tmp_path / "a.h5").projection_matrices) == 3
 
 
 def test_wrong_files_are_named(tmp_path):
