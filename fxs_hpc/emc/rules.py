@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fxs_hpc.emc.likelihood import FLOOR, REFERENCE_FLOOR
 
@@ -19,21 +20,22 @@ class Rules(NamedTuple):
     phi_memory : float
         Share of the scale factors of the start, from the peaks, in the new ones (geometric mean). Maximum likelihood alone gives frames
         whose true orientation lies between the samples too small a factor, and makes it worse with every iteration; the photons
-        in the peaks know nothing of samples. Scale factors of zero stay zero.
+        in the peaks know nothing of samples.
+    revival : bool
+        Whether a frame whose scale factor was zero at the start may get another: it was left out before, for a reason.
     """
 
     floor: float
     by_exposure: bool
     phi_memory: float
+    revival: bool
 
 
-OWN = Rules(FLOOR, True, 0.5)
-REFERENCE = Rules(REFERENCE_FLOOR, False, 0.0)
+OWN = Rules(FLOOR, True, 0.5, False)
+REFERENCE = Rules(REFERENCE_FLOOR, False, 0.0, True)
 
 
-def remembered(rules: Rules, new: np.ndarray, start: np.ndarray) -> np.ndarray:
+def remembered(rules: Rules, new: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
     """New scale factors float64[n], drawn towards those of the start."""
-    if not rules.phi_memory:
-        return new
-    mixed: np.ndarray = new ** (1 - rules.phi_memory) * start**rules.phi_memory
-    return mixed
+    mixed = new ** (1 - rules.phi_memory) * start**rules.phi_memory if rules.phi_memory else new
+    return mixed if rules.revival else np.where(start > 0, mixed, 0.0)

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from fxs_hpc.config.emc.keys import Auto, FilePath, plausible
-from fxs_hpc.config.fields import FiniteReal, Section, setting
+from fxs_hpc.config.emc.keys import Auto, FilePath, Switch, plausible
+from fxs_hpc.config.fields import Count, FiniteReal, Section, setting
 
 
 class LocalUpdate(Section):
@@ -17,3 +17,7 @@ class LocalUpdate(Section):
     quat_table_file: FilePath | None = setting(None, "fine samples near each coarse one")
     local_r2peak_file: FilePath = setting("Data/mpi-r2peak-local.bin", "reflections and pixels of each fine rotation")
     local_peak2r_file: FilePath = setting("Data/mpi-peak2r-local.bin", "rotations and pixels of each reflection")
+    local_phi: Switch = setting(
+        False, "whether local-update updates the scale factors after each intensity, as low-res-emc does; the reference program keeps them"
+    )
+    local_iterations: Count = setting(10, "iterations of local-update in a chain of stages; at most, it stops when converged")

@@ -1,7 +1,10 @@
 """`local-update`: the high-resolution intensity by EMC over the fine samples near each frame's probable orientations.
 
-Iteration n makes prob_dir/iter_flag-[n]. The engine is that of low-res-emc; what differs is the cutoff and the candidates.
+Iteration n makes prob_dir/iter_flag-[n]; with `local_phi`, which updates the scale factors too, iter_flag-[2n - 1] and iter_flag-[2n] as
+low-res-emc. The engine is that of low-res-emc; what differs is the cutoff and the candidates.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +20,7 @@ from fxs_hpc.stages.emc.emc_inputs import SearchFiles
 from fxs_hpc.stages.emc.emc_plan import emc_plan
 from fxs_hpc.stages.emc.emc_run import RunFiles, reconstruct
 from fxs_hpc.stages.emc.flag_maker import LOCAL_UPDATE
-from fxs_hpc.stages.emc.flags import LOCAL
+from fxs_hpc.stages.emc.flags import LOCAL, LOW_RES
 from fxs_hpc.stages.emc.setup_quat import high_cutoff, local_files
 
 FOLDER = "local-update"
@@ -43,9 +46,9 @@ def run(context: Context, iterations: int, resume: bool = False, until_converged
         context,
         RunFiles(context.config.path(keys.prob_dir), context.home / FOLDER, LOCAL_UPDATE),
         search,
-        lambda: emc_inputs.task(context, search),
+        lambda: task(context, search),
         lambda task, engine: start(context, task, engine),
-        LOCAL,
+        LOW_RES if context.config.section(LocalUpdate).local_phi else LOCAL,
         iterations,
         resume,
         keys.convergence_angle if until_converged else None,
@@ -63,6 +66,12 @@ def search_files(context: Context) -> SearchFiles:
     files = local_files(context)
     map_file = context.config.path(context.config.section(LocalUpdate).local_r2peak_file)
     return SearchFiles(high_cutoff(context), files.samples, map_file, files.candidates)
+
+
+def task(context: Context, search: SearchFiles) -> Task:
+    """All that the engine needs; frames that were rejected stay out, by whatever rules."""
+    made = emc_inputs.task(context, search)
+    return replace(made, rules=made.rules._replace(revival=False))
 
 
 def start(context: Context, task: Task, engine: Engine) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

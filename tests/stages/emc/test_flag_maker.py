@@ -64,7 +64,7 @@ def test_local_update_refuses_flags_of_low_res_emc(begun, high, tmp_path):
     shutil.rmtree(home / "Data/high-prob")
     shutil.copytree(begun / "Data/high-prob", home / "Data/high-prob")
     for resume in (False, True):
-        with pytest.raises(UsageError, match=r"iter_flag-4 was made by low-res-emc of all frames, not by local-update.*emc move-recon-files"):
+        with pytest.raises(UsageError, match=r"iter_flag-4 was made by low-res-emc of all frames, not by local-.*emc move-recon-files"):
             local_update.run(context(home), 3, resume=resume)
     with pytest.raises(UsageError, match="made by low-res-emc"):
         move_high_recon_files.run(context(home))

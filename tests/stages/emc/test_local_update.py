@@ -1,5 +1,7 @@
 """High resolution on the grid, from the reference program's low resolution."""
 
+import shutil
+
 import numpy as np
 import pytest
 import reference_run
@@ -8,9 +10,21 @@ import small_run
 from fxs_hpc.emc import quaternions as samples
 from fxs_hpc.emc.candidates import Candidates
 from fxs_hpc.errors import InputFileError, SettingsError
-from fxs_hpc.files.emc import candidates, hkl_values, intensity, mean_std, probabilities, quaternion_table
+from fxs_hpc.files.emc import (
+    candidates,
+    crystfel_hkl,
+    emc_state,
+    hkl_values,
+    intensity,
+    mean_std,
+    phi,
+    probabilities,
+    quaternion_table,
+)
 from fxs_hpc.files.emc import quaternions as quaternion_file
 from fxs_hpc.stages.emc import local_update, setup_intens, setup_quat
+from fxs_hpc.stages.emc.finished_runs import last_flag
+from fxs_hpc.stages.emc.flag_folder import flag_folders
 
 HIGH, LOW = "Data/high-prob/high-res-recon-0", "Data/high-prob/low-res-recon-0"
 NEEDED = (
@@ -99,3 +113,31 @@ def test_the_cutoff_must_lie_between_the_others(tmp_path):
         setup_quat.run(small_run.context(tmp_path, high_res_cutoff="9"))
     with pytest.raises(InputFileError, match="there is no low-res-recon-0; run .* move-recon-files"):
         setup_quat.run(small_run.context(tmp_path))
+
+
+def test_scale_factors_may_be_updated(reference_data, home):
+    """With `local_phi` intensities and scale factors come nearer to the truth; rejected frames stay out, by either set of rules."""
+    own_candidates(home)
+    truth = np.load(reference_data / "emc/truth.npz")
+    raw = np.loadtxt(reference_data / "emc/reduce-data/reduced-data_id.dat", dtype=int)[1:]
+    start = phi.read(home / "aux/start-phi.dat", len(raw))
+    single = truth["kind"][raw] == 1
+    rejected, used = np.flatnonzero(~single), np.flatnonzero(single)
+    start[rejected] = 0
+    phi.write(home / "aux/start-phi.dat", start, phi.START)
+    folder, quality = home / "Data/high-prob", {}
+    for wanted in ("no", "yes"):
+        local_update.run(small_run.context(home, local_phi=wanted), 3)
+        assert list(flag_folders(folder)) == ([1, 2, 3] if wanted == "no" else [1, 2, 3, 4, 5, 6])
+        last = last_flag(folder, "merged.hkl")
+        assert last.name == ("iter_flag-3" if wanted == "no" else "iter_flag-5")
+        scale = emc_state.read(max(folder.glob("iter_flag-*")) / "state.h5").phi
+        assert np.array_equal(np.flatnonzero(scale == 0), rejected)
+        merged = crystfel_hkl.read(last / "merged.hkl")
+        true = truth["F2"][tuple((merged.hkl + truth["hm"]).T)]
+        quality[wanted] = np.corrcoef(merged.intensity, true)[0, 1], np.corrcoef(scale[used], truth["phi"][raw[used], 0])[0, 1]
+        for path in folder.glob("iter_flag-*"):
+            shutil.rmtree(path)
+    assert quality["yes"][0] > quality["no"][0] + 3e-4 and quality["yes"][1] > quality["no"][1] + 0.02
+    local_update.run(small_run.context(home, local_phi="yes", emc_rules="reference"), 1)
+    assert np.array_equal(np.flatnonzero(emc_state.read(folder / "iter_flag-2/state.h5").phi == 0), rejected)
