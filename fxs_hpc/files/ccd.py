@@ -5,14 +5,17 @@ Fields
 radial_points (N,) [1/A], angular_points (n_delta,) [rad], xray_wavelength () [A], number_of_particles ()
 average_intensity (N,) : <I>(q)
 cross_correlation/I1I1 (N, N, n_delta) f8 : C(q1, q2, Delta), stored in one piece so that any slab is read without unpacking
-deg_2_invariant/I1I1 (L+1, N, N) f8 : B_l of a simulation. The reference stores complex numbers whose imaginary part is zero
-    (B_l of a real intensity is real); float64 halves the space, and odd orders, all zero, take none.
-model/ : a simulated object: density (N, n_theta, n_phi) f4 (empty shells take no space), r [A], theta, phi [rad];
+deg_2_invariant/I1I1 (L+1, N, N) : B_l or B_n of a simulation. In 3D float64 (the reference stores complex numbers whose imaginary part is
+    zero; B_l of a real intensity is real), in 2D complex128; odd orders, all zero, take no space.
+dimensions () : of the object; left out where patterns were correlated, which serve both. Files of the reference have no such field: a
+    simulation in 2D is known by 2L + 1 angular_points for 2L values
+model/ : a simulated object: density (N, n_theta, n_phi), in 2D (N, n_phi), f4 (empty shells take no space), r [A], theta, phi [rad];
     attribute `shapes`, JSON that describes the exact object (see `fxs_hpc.fluctuation.shapes.to_json`)
 """
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -21,10 +24,15 @@ from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.atomic import replacing
-from fxs_hpc.fluctuation import shapes
+from fxs_hpc.fluctuation import plane_shapes, shapes
 from fxs_hpc.fluctuation.correlation import CrossCorrelation
+from fxs_hpc.fluctuation.plane_shapes import PlaneModel
+from fxs_hpc.fluctuation.shapes import Model
 
 Blocks = Iterable[tuple[slice, NDArray]]
+
+_PATTERNS = "num_images_processed"
+"""What only correlations of patterns have."""
 
 
 def _write_invariants(file: h5py.File, invariants: NDArray) -> None:
@@ -36,7 +44,8 @@ def _write_invariants(file: h5py.File, invariants: NDArray) -> None:
 
 def write_points(file: h5py.File, data: CrossCorrelation, intensity_unit: str) -> None:
     """Write the scalars and the points of `data`, and its mean intensity."""
-    file["dimensions"] = data.dimensions
+    if data.dimensions is not None:
+        file["dimensions"] = data.dimensions
     for name, value, unit in (
         ("radial_points", data.q, "1/A"),
         ("angular_points", data.delta, "rad"),
@@ -48,20 +57,21 @@ def write_points(file: h5py.File, data: CrossCorrelation, intensity_unit: str) -
     file["number_of_particles"] = data.n_particles
 
 
-def write_model(file: h5py.File, model: shapes.Model) -> None:
+def write_model(file: h5py.File, model: Model | PlaneModel) -> None:
     """Write the simulated object as the group `model`."""
     group = file.create_group("model")
     shape = model.density.shape
     density = group.create_dataset("density", shape, np.float32, chunks=(1, *shape[1:]), compression="gzip", compression_opts=1)
-    for shell in np.flatnonzero(model.density.any(axis=(1, 2))):
+    for shell in np.flatnonzero(model.density.reshape(shape[0], -1).any(axis=1)):
         density[shell] = model.density[shell]
     for name, unit in (("r", "A"), ("theta", "rad"), ("phi", "rad")):
-        group[name] = getattr(model, name)
-        group[name].attrs["unit"] = unit
+        if hasattr(model, name):
+            group[name] = getattr(model, name)
+            group[name].attrs["unit"] = unit
     group.attrs["shapes"] = shapes.to_json(model.shapes)
 
 
-def write_ccd(path: Path, data: CrossCorrelation, blocks: Blocks | None = None, model: shapes.Model | None = None) -> None:
+def write_ccd(path: Path, data: CrossCorrelation, blocks: Blocks | None = None, model: Model | PlaneModel | None = None) -> None:
     """Write `data` to `path`, whole or not at all.
 
     Parameters
@@ -72,7 +82,7 @@ def write_ccd(path: Path, data: CrossCorrelation, blocks: Blocks | None = None, 
     """
     n_q = len(data.q)
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        write_points(file, data, "(density A^3)^2 / (2 pi)^3")
+        write_points(file, data, f"(density A^{data.dimensions})^2 / (2 pi)^{data.dimensions}")
         for name, values in data.correlation.items():
             file[f"cross_correlation/{name}"] = values
         if blocks is not None:
@@ -97,44 +107,72 @@ def open_ccd(path: Path) -> Iterator[CrossCorrelation]:
         raise InputFileError(f"{path}: cannot be read as HDF5 ({error}); run `simulate_ccd` first or check the path") from error
     with file:
         try:
+            delta = _angles(file)
             data = CrossCorrelation(
-                dimensions=int(file["dimensions"][()]) if "dimensions" in file else 3,
+                dimensions=_dimensions(file, len(delta)),
                 q=file["radial_points"][()],
-                delta=file["angular_points"][()],
+                delta=delta,
                 wavelength=float(file["xray_wavelength"][()]),
                 average_intensity=np.asarray(file["average_intensity"][()].real, dtype=np.float64),
                 correlation=dict(file["cross_correlation"]),
                 invariants=file["deg_2_invariant/I1I1"] if "deg_2_invariant/I1I1" in file else None,
                 n_particles=float(file["number_of_particles"][()]) if "number_of_particles" in file else 0,
+                measured=_PATTERNS in file,
             )
         except KeyError as error:
             raise InputFileError(f"{path}: not a file of cross-correlations, {error.args[0]}") from error
         yield data
 
 
+def _angles(file: h5py.File) -> NDArray[np.float64]:
+    """The angles of the values: the reference program writes 2L + 1 of them for 2L values in 2D."""
+    angles = np.asarray(file["angular_points"][()], np.float64)
+    values = file["cross_correlation"].get("I1I1")
+    count = len(angles) if values is None or values.ndim != 3 else values.shape[2]
+    return 2 * np.pi * np.arange(count) / count if count == len(angles) - 1 else angles
+
+
+def _dimensions(file: h5py.File, n_delta: int) -> int | None:
+    if "dimensions" in file:
+        return int(file["dimensions"][()])
+    if _PATTERNS in file:
+        return None
+    return 2 if n_delta == len(file["angular_points"]) - 1 else 3
+
+
 def read_ccd(path: Path) -> CrossCorrelation:
     """Read a whole ccd.h5 into memory; see `open_ccd` for large ones."""
     with open_ccd(path) as data:
-        return CrossCorrelation(
-            data.dimensions,
-            data.q,
-            data.delta,
-            data.wavelength,
-            data.average_intensity,
-            {name: values[()] for name, values in data.correlation.items()},
-            None if data.invariants is None else data.invariants[()],
-            data.n_particles,
-        )
+        values = {name: values[()] for name, values in data.correlation.items()}
+        return replace(data, correlation=values, invariants=None if data.invariants is None else data.invariants[()])
 
 
-def read_model(path: Path) -> shapes.Model | None:
+def read_any_model(path: Path) -> Model | PlaneModel | None:
     """The simulated object stored in a ccd.h5, or None where there is none (measured data, files of the reference)."""
     try:
         with h5py.File(path, "r") as file:
             if "model" not in file:
                 return None
             group = file["model"]
-            arrays = [group[name][()] for name in ("r", "theta", "phi", "density")]
-            return shapes.Model(shapes.from_json(group.attrs["shapes"]), *arrays)
+            r, phi, density, text = group["r"][()], group["phi"][()], group["density"][()], group.attrs["shapes"]
+            if density.ndim == 2:
+                return PlaneModel(plane_shapes.from_json(text), r, phi, density)
+            return Model(shapes.from_json(text), r, group["theta"][()], phi, density)
     except OSError as error:
         raise InputFileError(f"{path}: cannot be read as HDF5 ({error})") from error
+
+
+def read_model(path: Path) -> Model | None:
+    """The simulated object in space stored in a ccd.h5, or None. Raises `InputFileError` if it is one of the plane."""
+    model = read_any_model(path)
+    if isinstance(model, PlaneModel):
+        raise InputFileError(f"{path}: holds an object of the plane, one in space is wanted; use dimensions: 2")
+    return model
+
+
+def read_plane_model(path: Path) -> PlaneModel | None:
+    """The simulated object of the plane stored in a ccd.h5, or None. Raises `InputFileError` if it is one in space."""
+    model = read_any_model(path)
+    if isinstance(model, Model):
+        raise InputFileError(f"{path}: holds an object in space, one of the plane is wanted; use dimensions: 3")
+    return model

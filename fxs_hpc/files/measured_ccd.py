@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fxs_hpc.files.atomic import replacing
 from fxs_hpc.files.ccd import write_model, write_points
 from fxs_hpc.fluctuation.correlation import CrossCorrelation
+from fxs_hpc.fluctuation.plane_shapes import PlaneModel
 from fxs_hpc.fluctuation.shapes import Model
 
 
@@ -42,7 +43,7 @@ class Measured:
     whole: bool = True
     orders: int = 0
     arrays: Mapping[str, NDArray | int] = field(default_factory=dict)
-    model: Model | None = None
+    model: Model | PlaneModel | None = None
 
 
 def write_measured(path: Path, data: CrossCorrelation, measured: Measured, blocks: Iterable[tuple[slice, NDArray]]) -> None:

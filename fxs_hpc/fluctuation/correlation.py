@@ -21,15 +21,18 @@ class CrossCorrelation:
 
     Parameters
     ----------
-    dimensions : 3 (or 2).
+    dimensions : of the object, 3 or 2; None where the correlation does not say (patterns, which serve both).
     q : (N,) radial points in 1/A. delta : (n_delta,) angles in rad, uniform on [0, 2 pi). wavelength : in A.
     average_intensity : (N,) <I>(q).
     correlation : {'I1I1': (N, N, n_delta)}, arrays or open HDF5 datasets. The mean <I><I> is included.
     invariants : B_l of a simulation, (L+1, N, N), or None.
     n_particles : mean number of particles per pattern, 0 if unknown.
+    measured : made of patterns, by C = <I(q1, phi) I(q2, phi + Delta)>. Simulations have Delta the other way round,
+        <I(q1, phi + Delta) I(q2, phi)>, in the reference program and here. In 3D C is even in Delta; in 2D the components of one are the
+        complex conjugates of those of the other.
     """
 
-    dimensions: int
+    dimensions: int | None
     q: NDArray[np.float64]
     delta: NDArray[np.float64]
     wavelength: float
@@ -37,6 +40,7 @@ class CrossCorrelation:
     correlation: Mapping[str, NDArray] = field(default_factory=dict)
     invariants: NDArray | None = None
     n_particles: float = 0
+    measured: bool = False
 
 
 def ewald_cosine(q: NDArray[np.float64], wavelength: float) -> NDArray[np.float64]:

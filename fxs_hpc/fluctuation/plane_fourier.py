@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.harmonics.circular import CircularTransform
 from fxs_hpc.harmonics.grids import CircleGrid, RadialGrid
-from fxs_hpc.harmonics.hankel import hankel_matrices
+from fxs_hpc.harmonics.hankel import hankel_matrices, plane_phase
 
 
 class DiscTransform:
@@ -25,7 +25,7 @@ class DiscTransform:
         self.angular = angular
         self.circular = CircularTransform(angular, l_max)
         orders = np.abs(self.circular.orders())
-        self._phase = (-1j) ** (orders % 4)
+        self._phase = plane_phase(self.circular.orders(), radial.kind, convention)
         self._forward = hankel_matrices(radial, l_max, "forward", convention)[orders]
         self._inverse = hankel_matrices(radial, l_max, "inverse", convention)[orders]
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from math import factorial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +18,33 @@ _CORNERS = np.array([[np.sqrt(2), 0, 1], [-np.sqrt(2), 0, 1], [0, np.sqrt(2), -1
 Vector = tuple[float, float, float]
 Matrix = tuple[Vector, Vector, Vector]
 _IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
+class Body(Protocol):
+    """A homogeneous solid or figure of the plane."""
+
+    @property
+    def center(self) -> tuple[float, ...]:
+        """Cartesian, in A."""
+        ...
+
+    @property
+    def density(self) -> float:
+        """Value inside."""
+        ...
+
+    @property
+    def circumradius(self) -> float:
+        """Radius in A of the smallest ball about `center` that holds it."""
+        ...
+
+    def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """True for points (..., d) strictly inside."""
+        ...
+
+    def amplitude(self, q: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Exact (2 pi)^(-d/2) int rho e^{-iq.r} d^dr for wave vectors (..., d) in 1/A."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -92,10 +120,10 @@ def _tetrahedron_form(x: NDArray[np.float64]) -> NDArray[np.complex128]:
     By Hermite and Genocchi the integral over a simplex is a divided difference of the exponential at its corners.
     """
     nodes = np.sort(x @ _CORNERS.T, axis=-1)
-    return -6j * _divided_exponential(nodes)  # divided difference = (-i)^3 mean / 3!
+    return -6j * divided_exponential(nodes)  # divided difference = (-i)^3 mean / 3!
 
 
-def _divided_exponential(x: NDArray[np.float64]) -> NDArray[np.complex128]:
+def divided_exponential(x: NDArray[np.float64]) -> NDArray[np.complex128]:
     """Divided difference of e^{-ix} over ascending nodes x (..., k): a recursion, or a series where nodes are close."""
     count = x.shape[-1]
     spread = x[..., -1] - x[..., 0]
@@ -103,7 +131,7 @@ def _divided_exponential(x: NDArray[np.float64]) -> NDArray[np.complex128]:
         return -1j * np.exp(-0.5j * x.sum(axis=-1)) * np.sinc(spread / (2 * np.pi))
     close = spread < 1
     safe = np.where(close, 1.0, spread)
-    result = (_divided_exponential(x[..., 1:]) - _divided_exponential(x[..., :-1])) / safe
+    result = (divided_exponential(x[..., 1:]) - divided_exponential(x[..., :-1])) / safe
     result[close] = _divided_series(x[close])
     return result
 
@@ -152,6 +180,15 @@ def spherical_points(r: ArrayLike, theta: ArrayLike, phi: ArrayLike) -> NDArray[
     return np.stack([r * np.sin(theta) * np.cos(phi), r * np.sin(theta) * np.sin(phi), r * np.cos(theta)], axis=-1)
 
 
+def check_lengths(*lists: Sequence[Any]) -> None:
+    """Raise `SettingsError` unless types, centers, sizes, densities, random_orientation have one entry per shape."""
+    if len({len(entries) for entries in lists}) != 1 or not lists[0]:
+        raise SettingsError(
+            "shapes: types, centers, sizes, densities, random_orientation need one entry per shape; found "
+            + ", ".join(str(len(entries)) for entries in lists)
+        )
+
+
 def build(
     types: Sequence[str],
     centers: Sequence[Sequence[float]],
@@ -161,12 +198,7 @@ def build(
     seed: int,
 ) -> tuple[Shape, ...]:
     """Shapes of the settings: centres in spherical coordinates (r [A], theta, phi [rad]), one list entry per shape."""
-    lengths = {len(types), len(centers), len(sizes), len(densities), len(random_orientation)}
-    if len(lengths) != 1 or not types:
-        raise SettingsError(
-            f"shapes: types, centers, sizes, densities, random_orientation need one entry per shape; found "
-            f"{len(types)}, {len(centers)}, {len(sizes)}, {len(densities)}, {len(random_orientation)}"
-        )
+    check_lengths(types, centers, sizes, densities, random_orientation)
     shapes = []
     for index, (kind, center, size, density) in enumerate(zip(types, centers, sizes, densities, strict=True)):
         position = _vector(spherical_points(*center))
@@ -175,13 +207,13 @@ def build(
     return tuple(shapes)
 
 
-def outer_radius(shapes: Sequence[Shape]) -> float:
-    """Radius in A of the sphere about the origin that holds all shapes."""
+def outer_radius(shapes: Sequence[Body]) -> float:
+    """Radius in A of the ball about the origin that holds all shapes."""
     return max(float(np.linalg.norm(shape.center)) + shape.circumradius for shape in shapes)
 
 
-def density_at(shapes: Sequence[Shape], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Density at Cartesian points (..., 3) in A; overlapping shapes add up."""
+def density_at(shapes: Sequence[Body], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Density at Cartesian points (..., d) in A; overlapping shapes add up."""
     density = np.zeros(points.shape[:-1])
     for shape in shapes:
         density += shape.density * shape.contains(points)
@@ -205,16 +237,16 @@ def density_on(
     return density
 
 
-def amplitude(shapes: Sequence[Shape], q: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """Exact Fourier amplitude, (2 pi)^(-3/2) int rho e^{-iq.r} d^3r, at wave vectors (..., 3) in 1/A."""
+def amplitude(shapes: Sequence[Body], q: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """Exact Fourier amplitude, (2 pi)^(-d/2) int rho e^{-iq.r} d^dr, at wave vectors (..., d) in 1/A."""
     total = np.zeros(q.shape[:-1], dtype=np.complex128)
     for shape in shapes:
         total += shape.amplitude(q)
     return total
 
 
-def to_json(shapes: Sequence[Shape]) -> str:
-    """Text that `from_json` reads back exactly."""
+def to_json(shapes: Sequence[Any]) -> str:
+    """Text that `from_json`, here or in `plane_shapes`, reads back exactly."""
     return json.dumps([asdict(shape) for shape in shapes])
 
 

@@ -15,6 +15,16 @@ def phase(order: ArrayLike) -> NDArray[np.int64]:
     return np.array([1, -1, -1, 1])[np.asarray(order) % 4]
 
 
+def plane_phase(orders: NDArray[np.int64], kind: str, convention: str = "exact") -> NDArray[np.complex128]:
+    """(-i)^|m| of the orders m of complex fields in the plane: with it, J_-m = (-1)^m J_m lets +m and -m share the matrix of |m|.
+
+    The reference program takes (-i)^m with the matrix of |m| for kind 'Zernike', which turns the sign of negative odd orders:
+    its |F|^2 has the right mean on every ring and wrong angles (a2_Zernike: 28 % in C, and odd orders that a real density has not).
+    """
+    powers = orders if kind == "Zernike" and convention == "reference" else np.abs(orders)
+    return np.asarray((-1j) ** (powers % 4), np.complex128)
+
+
 @numba.njit(cache=True, error_model="numpy")
 def _bessel_all(l_max: int, x: float, shift: int, out: np.ndarray) -> None:
     """Orders 2 .. l_max at x >= 0 from out[0], out[1]: upwards to l = x, then by ratios f_{l+1}/f_l found from above (no zeros there).

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.config.correlate import Correlate
-from fxs_hpc.files.ccd import read_model
+from fxs_hpc.files.ccd import read_any_model
 from fxs_hpc.files.measured_ccd import Measured, write_measured
 from fxs_hpc.files.simulated_patterns import TRUTH, read_truth
 from fxs_hpc.fluctuation import pattern_correlation
@@ -17,6 +17,7 @@ from fxs_hpc.fluctuation.pattern_correlation import Correlator
 from fxs_hpc.fluctuation.pattern_sums import Sums
 from fxs_hpc.fluctuation.patterns import Treatment
 from fxs_hpc.fluctuation.photon_noise import PhotonNoise, photon_noise
+from fxs_hpc.fluctuation.plane_shapes import PlaneModel
 from fxs_hpc.fluctuation.preparation import pi_periodic
 from fxs_hpc.fluctuation.shapes import Model
 from fxs_hpc.report import patterns as pictures
@@ -43,7 +44,7 @@ def store(
     points = first if np.array_equal(first, second) else np.union1d(first, second)
     phi = treatment.grid.phi
     data = CrossCorrelation(
-        settings.dimensions, q[points], phi - phi[0], settings.wavelength, saxs[points], n_particles=_particles(settings, job)
+        None, q[points], phi - phi[0], settings.wavelength, saxs[points], n_particles=_particles(settings, job), measured=True
     )
     sample = _Sample(points)
     noise = photon_noise(sums.variance, treatment, correlator, threads) if settings.subtract_photon_noise and settings.correlates else None
@@ -149,10 +150,10 @@ def mean_image(sums: Sums) -> NDArray[np.float64]:
     return np.divide(sums.image, sums.pixels, out=np.full_like(sums.image, np.nan), where=sums.pixels > 0)
 
 
-def _truth(job: Job) -> Model | None:
+def _truth(job: Job) -> Model | PlaneModel | None:
     """The object of simulated patterns, so that `average` can compare with it."""
     path = _truth_path(job)
-    return read_model(path) if path.is_file() else None
+    return read_any_model(path) if path.is_file() else None
 
 
 def _truth_path(job: Job) -> Path:

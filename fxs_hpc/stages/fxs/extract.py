@@ -46,7 +46,7 @@ def checked(settings: Extract, path: Path, data: CrossCorrelation) -> h5py.Datas
     """The correlation I1I1 of the file, if it is one this command can read."""
     if settings.dimensions != 3:
         raise SettingsError(f"dimensions: {settings.dimensions} is not available yet in extract; use dimensions: 3")
-    if data.dimensions != settings.dimensions:
+    if data.dimensions not in (None, settings.dimensions):
         raise InputFileError(f"{path}: holds {data.dimensions}D correlations, the settings say dimensions: {settings.dimensions}")
     if "I1I1" not in data.correlation:
         raise InputFileError(f"{path}: has no field cross_correlation/I1I1, only {', '.join(data.correlation) or 'none'}")
