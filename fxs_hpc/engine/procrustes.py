@@ -71,10 +71,16 @@ class ProcrustesProjection:
             self._orders[l] = (np.ascontiguousarray(matrix * (weight * known)[:, None]), np.ascontiguousarray(matrix.T), known)
         self._average: NDArray | None = None
         if constraint.spherical_average is not None:
-            self._average = np.zeros(n_stored, dtype)
-            self._average[: self._n] = constraint.spherical_average
+            self._unscaled = np.zeros(n_stored, dtype)
+            self._unscaled[: self._n] = constraint.spherical_average
+            self._average = self._unscaled
             self._average_known = np.zeros(n_stored, dtype)
             self._average_known[: self._n] = constraint.known[0]
+
+    def scale_average(self, factor: float) -> None:
+        """From now on order 0 is `factor` times that of the constraint."""
+        if self._average is not None:
+            self._average = self._unscaled * self._dtype.type(factor)
 
     @property
     def orders(self) -> Mapping[int, tuple[NDArray, NDArray, NDArray]]:
