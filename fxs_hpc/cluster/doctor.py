@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fxs_hpc.cluster import mpi, slurm
+from fxs_hpc.engine.opencl.devices import report
+from fxs_hpc.engine.opencl.prober import Prober
 from fxs_hpc.errors import FxsError
 from fxs_hpc.stages.cores import available_memory
 
@@ -88,19 +90,16 @@ def _slurm() -> Iterator[Finding]:
 
 
 def _opencl() -> Iterator[Finding]:
-    """In a process of its own: a broken driver may end it."""
     remedy = f"{sys.executable} -m pip install pyopencl   # and a driver: on a CPU apt-get install pocl-opencl-icd"
-    code = "from fxs_hpc.engine.opencl import devices; print(*devices.listing(), sep='\\n')"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
-    lines = result.stdout.split("\n")[:-1]
-    if result.returncode:
-        said = (result.stderr.strip().splitlines() or [f"exit status {result.returncode}"])[-1]
-        yield Finding("OpenCL", None, f"a driver fails ({said[:150]}); phasing runs on the CPU", remedy)
-        return
-    for line in filter(None, lines):
-        yield Finding("OpenCL", True, line)
-    if not any(lines):
-        yield Finding("OpenCL", None, "no platform has a device; phasing runs on the CPU", remedy)
+    with Prober() as prober:
+        found, remarks = prober.devices()
+        for remark in remarks:
+            yield Finding("OpenCL", None, f"{remark[:200]}; phasing runs on the CPU", remedy)
+        for device in found:
+            tested = prober.probe(device)
+            yield Finding("OpenCL", None if tested.failure else True, report(device, tested), remedy if tested.failure else "")
+        if not found and not remarks:
+            yield Finding("OpenCL", None, "no platform has a device; phasing runs on the CPU", remedy)
 
 
 def _filters() -> Finding:

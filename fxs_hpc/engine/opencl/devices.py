@@ -5,11 +5,12 @@ after a kernel was built and run on it.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from fxs_hpc.errors import NumericalError
 
 KINDS = ("GPU", "accelerator", "CPU")
 """Kinds of devices, the best first."""
@@ -159,11 +160,21 @@ def _measured(handle: Any) -> Probe:
     return Probe(16e-9 * _CHAINS * _ITEMS * _ROUNDS / seconds)
 
 
-def listing(test: Callable[[Device], Probe] = probe) -> list[str]:
-    """One line for each device, with how it fared in a test."""
-    lines = []
-    for device in devices()[0]:
-        tested = test(device)
-        outcome = f"does not work: {tested.failure}" if tested.failure else f"works, {tested.rate:.0f} GFLOP/s in single precision"
-        lines.append(f"{device.describe()}: {outcome}")
-    return lines
+def report(device: Device, tested: Probe) -> str:
+    """One line on a device and how it fared in the test."""
+    outcome = f"does not work: {tested.failure}" if tested.failure else f"works, {tested.rate:.0f} GFLOP/s in single precision"
+    return f"{device.describe()}: {outcome}"
+
+
+def opened(device: Device) -> Device:
+    """The same device as this process sees it, with its handle.
+
+    Raises
+    ------
+    NumericalError
+        It is no longer there.
+    """
+    same = [found for found in devices()[0] if (found.index, found.title) == (device.index, device.title)]
+    if not same:
+        raise NumericalError(f"OpenCL device {device.title} was found, but does not answer any more; use GPU.use: False")
+    return same[0]

@@ -8,9 +8,10 @@ import numpy as np
 
 from fxs_hpc.config.reconstruct import PhasingGpu
 from fxs_hpc.engine.interface import Constraints, Geometry, Precision
-from fxs_hpc.engine.opencl import choice, devices
+from fxs_hpc.engine.opencl import choice
 from fxs_hpc.engine.opencl.devices import Device
 from fxs_hpc.engine.opencl.memory import need
+from fxs_hpc.engine.opencl.prober import Prober
 from fxs_hpc.engine.procrustes import ReciprocalConstraint
 from fxs_hpc.errors import SettingsError
 
@@ -23,18 +24,19 @@ class Selected:
     ----------
     device : None: the CPU, by compiled code.
     precision : of the fields; single where double was asked for but is missing and single is allowed.
-    lines : what was chosen and why.
+    lines : what was chosen and why; why : the last reason.
     """
 
     device: Device | None
     precision: Precision
     lines: tuple[str, ...] = ()
+    why: str = ""
 
 
 def select(
-    settings: PhasingGpu, precision: Precision, environment: Mapping[str, str] = os.environ, test: Callable = devices.probe
+    settings: PhasingGpu, precision: Precision, environment: Mapping[str, str] = os.environ, ask: Callable[[], Prober] = Prober
 ) -> Selected:
-    """Device for this process.
+    """Device for this process; `ask` makes what lists and tries the devices, in a process of its own.
 
     Raises
     ------
@@ -42,22 +44,23 @@ def select(
         A device is required, and there is none to use.
     """
     if not settings.use:
-        return Selected(None, precision)
-    found, remarks = devices.devices()
-    chosen = choice.choose(settings.device, precision == "double", found, environment, test)
-    if chosen.device is None and precision == "double" and settings.allow_single:
-        single = choice.choose(settings.device, False, found, environment, test)
-        if single.device is not None:
-            line = f"{single.device.title} has no double precision: single is used (GPU.allow_single)"
-            return Selected(single.device, "single", (*single.reasons, line))
+        return Selected(None, precision, why="GPU.use: False")
+    with ask() as prober:
+        found, remarks = prober.devices()
+        chosen = choice.choose(settings.device, precision == "double", found, environment, prober.probe)
+        if chosen.device is None and precision == "double" and settings.allow_single:
+            single = choice.choose(settings.device, False, found, environment, prober.probe)
+            if single.device is not None:
+                line = f"{single.device.title} has no double precision: single is used (GPU.allow_single)"
+                return Selected(single.device, "single", (*single.reasons, line), line)
     if chosen.device is not None:
-        return Selected(chosen.device, precision, chosen.reasons)
+        return Selected(chosen.device, precision, chosen.reasons, chosen.reasons[-1])
     why = "; ".join((*remarks, *chosen.reasons)) or "there is no OpenCL device"
     if precision == "double" and "no double precision" in why:
         why += "; set precision = single in config.ini, or GPU.allow_single: True"
     if settings.required:
         raise SettingsError(f"GPU.required: no OpenCL device can be used: {why}")
-    return Selected(None, precision, (f"no GPU is used, the CPU does the work: {why}",))
+    return Selected(None, precision, (f"no GPU is used, the CPU does the work: {why}",), why)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fxs_hpc.engine.interface import Engine
-from fxs_hpc.engine.opencl.devices import Device
+from fxs_hpc.engine.opencl.devices import Device, opened
 from fxs_hpc.errors import FxsError, NumericalError
 from fxs_hpc.stages.fxs.phasing_problem import Problem
 from fxs_hpc.stages.fxs.phasing_worker import Report, failed, reconstruct
@@ -50,7 +50,7 @@ def _run(
     from fxs_hpc.engine.opencl.lockstep import Lockstep
     from fxs_hpc.engine.opencl.steps import Steps
 
-    board = Board(device.handle, problem.geometry, problem.constraints, problem.precision, members, device.double)
+    board = Board(opened(device).handle, problem.geometry, problem.constraints, problem.precision, members, device.double)
     steps, together = Steps(board), Lockstep(members)
     todo: Numbers = queue.SimpleQueue()
     for number in numbers:

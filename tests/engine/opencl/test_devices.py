@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from fxs_hpc.engine.opencl import devices
-from fxs_hpc.engine.opencl.devices import Device, Probe, listing, probe
+from fxs_hpc.engine.opencl.devices import Device, Probe, opened, probe, report
+from fxs_hpc.errors import NumericalError
 
 
 @pytest.mark.opencl
@@ -29,11 +30,16 @@ def test_a_wrong_result_is_noticed(device: Device, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.opencl
-def test_the_listing_names_every_device(device: Device) -> None:
-    lines = listing(lambda found: Probe(12.0) if found.index == device.index else Probe(0.0, "cannot build"))
-    assert len(lines) == len(devices.devices()[0])
-    assert lines[device.index].startswith(f"[{device.index}] {device.kind} {device.title}")
-    assert lines[device.index].endswith("works, 12 GFLOP/s in single precision")
+def test_a_device_is_found_again(device: Device) -> None:
+    assert opened(replace(device, handle=None)).handle == device.handle
+    with pytest.raises(NumericalError, match="does not answer any more"):
+        opened(replace(device, name="gone"))
+
+
+def test_reports_say_how_a_device_fared() -> None:
+    made = Device(3, "P", "V", "N", "X", "1.2", "GPU", 80 * 2**30, 1, 1, True, 132)
+    assert report(made, Probe(12.0)) == f"{made.describe()}: works, 12 GFLOP/s in single precision"
+    assert report(made, Probe(0.0, "cannot build")).endswith("does not work: cannot build")
 
 
 def test_no_platform_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +52,6 @@ def test_no_platform_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     found, remarks = devices.devices()
     assert found == []
     assert "install the driver of the GPU" in remarks[0]
-    assert listing() == []
 
 
 def test_descriptions_name_what_matters() -> None:

@@ -1,6 +1,8 @@
 """reconstruct on an OpenCL device: which one it takes, what it says, and that the result is that of the CPU."""
 
 import re
+import sys
+from functools import partial
 
 import h5py
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from fxs_hpc.config.reconstruct import PhasingGpu
 from fxs_hpc.engine.opencl import devices
 from fxs_hpc.engine.opencl.devices import Device, Probe
+from fxs_hpc.engine.opencl.prober import Prober
 from fxs_hpc.errors import NumericalError, SettingsError
 from fxs_hpc.stages.fxs import device, phasing_problem, phasing_worker, reconstruct
 
@@ -18,22 +21,33 @@ GPU = Device(1, "P", "V", "GPU 1", "X", "1", "GPU", 8 * 2**30, 2 * 2**30, 2**15,
 SINGLE_ONLY = Device(1, "P", "V", "GPU 2", "X", "1", "GPU", 8 * 2**30, 2 * 2**30, 2**15, False, 99)
 
 
-def working(found: Device) -> Probe:
-    return Probe(100.0)
+class FakeProber(Prober):
+    """Made-up devices, all of which work."""
+
+    def __init__(self, found: list[Device]) -> None:
+        self._found = found
+
+    def __exit__(self, *error) -> None:
+        pass
+
+    def devices(self) -> tuple[list[Device], list[str]]:
+        return self._found, [] if self._found else ["no OpenCL platform: install a driver"]
+
+    def probe(self, device: Device) -> Probe:
+        return Probe(100.0)
 
 
-def selected(monkeypatch, found: list[Device], precision: str = "double", **settings) -> device.Selected:
-    monkeypatch.setattr(devices, "devices", lambda: (found, [] if found else ["no OpenCL platform: install a driver"]))
-    return device.select(PhasingGpu(**settings), precision, {}, working)
+def selected(found: list[Device], precision: str = "double", **settings) -> device.Selected:
+    return device.select(PhasingGpu(**settings), precision, {}, lambda: FakeProber(found))
 
 
-def test_unwanted_devices_are_not_looked_for(monkeypatch):
-    monkeypatch.setattr(devices, "devices", lambda: pytest.fail("nobody wants a device"))
-    assert device.select(PhasingGpu(use=False), "double", {}, working) == device.Selected(None, "double")
+def test_unwanted_devices_are_not_looked_for():
+    chosen = device.select(PhasingGpu(use=False), "double", {}, lambda: pytest.fail("nobody wants a device"))
+    assert (chosen.device, chosen.precision, chosen.lines) == (None, "double", ())
 
 
-def test_the_choice_and_its_reason_are_said(monkeypatch):
-    found = selected(monkeypatch, [CPU, GPU])
+def test_the_choice_and_its_reason_are_said():
+    found = selected([CPU, GPU])
     assert found.device is GPU
     assert found.lines == ("device 1, P: GPU 1 (GPU, 8 GiB, 100 GFLOP/s): the only one that works",)
 
@@ -41,29 +55,29 @@ def test_the_choice_and_its_reason_are_said(monkeypatch):
 @pytest.mark.parametrize(
     ("found", "why"), [([], "no OpenCL platform: install a driver"), ([CPU], "CPU 1 is a CPU; GPU.device: cpu takes it")]
 )
-def test_without_a_gpu_the_cpu_works_with_a_warning(monkeypatch, found, why):
-    chosen = selected(monkeypatch, found)
+def test_without_a_gpu_the_cpu_works_with_a_warning(found, why):
+    chosen = selected(found)
     assert chosen.device is None
     assert chosen.lines[0].startswith("no GPU is used, the CPU does the work: ")
     assert why in chosen.lines[0]
 
 
-def test_a_required_gpu_that_is_not_there_is_an_error(monkeypatch):
+def test_a_required_gpu_that_is_not_there_is_an_error():
     with pytest.raises(SettingsError, match=r"GPU.required: no OpenCL device can be used: .*install a driver"):
-        selected(monkeypatch, [], required=True)
+        selected([], required=True)
     with pytest.raises(SettingsError, match="GPU.device: H100 fits none"):
-        selected(monkeypatch, [GPU], required=True, device="H100")
+        selected([GPU], required=True, device="H100")
 
 
-def test_missing_double_precision_is_named(monkeypatch):
-    refused = selected(monkeypatch, [CPU, SINGLE_ONLY])
+def test_missing_double_precision_is_named():
+    refused = selected([CPU, SINGLE_ONLY])
     assert refused.device is None
     assert "GPU 2 has no double precision" in refused.lines[0]
     assert "set precision = single in config.ini, or GPU.allow_single: True" in refused.lines[0]
-    allowed = selected(monkeypatch, [CPU, SINGLE_ONLY], allow_single=True)
+    allowed = selected([CPU, SINGLE_ONLY], allow_single=True)
     assert (allowed.device, allowed.precision) == (SINGLE_ONLY, "single")
     assert "single is used (GPU.allow_single)" in allowed.lines[-1]
-    assert selected(monkeypatch, [CPU, SINGLE_ONLY], "single").device is SINGLE_ONLY
+    assert selected([CPU, SINGLE_ONLY], "single").device is SINGLE_ONLY
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +130,15 @@ def opencl() -> dict[str, object]:
 def densities(folder) -> dict[str, np.ndarray]:
     with h5py.File(folder / "data.h5") as file:
         return {name: group["last_real_density"][()] for name, group in file["reconstruction_results"].items()}
+
+
+def test_a_driver_that_aborts_does_not_end_the_run(home, monkeypatch):
+    aborting = partial(device.select, ask=lambda: Prober((sys.executable, "-c", "import os; os.abort()")))
+    monkeypatch.setattr(reconstruct.device, "select", aborting)
+    said: list[str] = []
+    folder = particle.run(home, say=said.append, GPU__use=True)
+    assert (folder / "data.h5").exists()
+    assert any("no GPU is used, the CPU does the work: no OpenCL driver can be asked" in line and "SIGABRT" in line for line in said)
 
 
 @pytest.mark.opencl
