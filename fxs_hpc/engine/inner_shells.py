@@ -40,9 +40,7 @@ class InnerShells:
         mean = (limited * self.weights).sum(axis=(1, 2, 3), keepdims=True)
         return np.broadcast_to(mean, limited.shape), changed
 
-    def update(
-        self, density: NDArray, old: NDArray, mask: NDArray[np.uint8], update: Update
-    ) -> tuple[NDArray, NDArray[np.float64]]:
+    def update(self, density: NDArray, old: NDArray, mask: NDArray[np.uint8], update: Update) -> tuple[NDArray, NDArray[np.float64]]:
         """New density from rho' (parts, 2, half, n_phi, r) and the previous one; and the error's two sums (2, r) over the angles."""
         inside = (mask & INSIDE_SUPPORT) != 0
         projected, changed = self.project(density, inside)

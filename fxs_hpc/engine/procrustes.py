@@ -80,7 +80,7 @@ class ProcrustesProjection:
     def scale_average(self, factor: float) -> None:
         """From now on order 0 is `factor` times that of the constraint."""
         if self._average is not None:
-            self._average = self._unscaled * self._dtype.type(factor)
+            self._average = self._unscaled * np.asarray(factor, self._dtype)
 
     @property
     def orders(self) -> Mapping[int, tuple[NDArray, NDArray, NDArray]]:
