@@ -120,7 +120,8 @@ def _read_invariants(file: h5py.File, dimensions: int) -> NDArray | None:
 def read_proj_data(path: Path, with_invariants: bool = True) -> InvariantData:
     """Read a proj_data.h5, of this package or of the reference program.
 
-    In two dimensions the vectors v_n come as (N, 1) complex. `with_invariants=False` skips the large B_l and their masks. Raises `InputFileError` if the file or a field is missing.
+    In two dimensions the vectors v_n come as (N, 1) complex. `with_invariants=False` skips the large B_l and their masks.
+    Raises `InputFileError` if the file or a field is missing.
     """
     try:
         with h5py.File(path, "r") as file:

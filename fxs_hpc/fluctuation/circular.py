@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from fxs_hpc.fluctuation.preparation import interpolated
@@ -41,3 +42,20 @@ def components(
     for rows, values, valid in blocks:
         result[:, rows] = components_of(interpolated(values, valid, rows.start), matrix)
     return result
+
+
+def fourier_components(blocks: Blocks, n_q: int, n_delta: int, orders: NDArray[np.int64]) -> NDArray[np.complex128]:
+    """C_n = mean over Delta of C e^(-i n Delta), (orders, N, N) complex, of prepared blocks; masked angles are interpolated."""
+    result = np.empty((len(orders), n_q, n_q), np.complex128)
+    for rows, values, valid in blocks:
+        result[:, rows] = fourier_components_of(interpolated(values, valid, rows.start), orders)
+    return result
+
+
+def fourier_components_of(values: NDArray[np.float64], orders: NDArray[np.int64]) -> NDArray[np.complex128]:
+    """C_n (orders, rows, N) of complete C (rows, N, n_delta)."""
+    # A large mean would drown the small components in rounding.
+    mean = values.mean(axis=-1, keepdims=True)
+    spectrum = scipy.fft.rfft(values - mean, axis=-1, norm="forward")
+    spectrum[..., 0] += mean[..., 0]
+    return np.moveaxis(spectrum[..., orders], -1, 0)

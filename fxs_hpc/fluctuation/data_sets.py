@@ -1,7 +1,7 @@
 """Invariants of correlations in which one or both intensities are squared, beside those of the intensity itself.
 
-I1I1 correlates I with I, I2I2 I^2 with I^2, and I2I1 I^2 (at q1) with I (at q2). With I_lm = V_l U_l and (I^2)_lm = V_l^(2) U_l^(2) the mixed
-invariants are B_l^(21) = V_l^(2) W_l V_l^+ with W_l = U_l^(2) U_l^+: once U_l is known, so is the squared intensity.
+I1I1 correlates I with I, I2I2 I^2 with I^2, and I2I1 I^2 (at q1) with I (at q2). With I_lm = V_l U_l and (I^2)_lm = V_l^(2) U_l^(2) the
+mixed invariants are B_l^(21) = V_l^(2) W_l V_l^+ with W_l = U_l^(2) U_l^+: once U_l is known, so is the squared intensity.
 """
 
 from collections.abc import Mapping, Sequence

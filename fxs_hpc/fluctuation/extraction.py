@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.fluctuation.circular import Blocks, components
 from fxs_hpc.fluctuation.least_squares import least_squares
+from fxs_hpc.fluctuation.pair_counts import Weigh
 from fxs_hpc.harmonics.legendre import legendre_table
 from fxs_hpc.parallel.threads import over, pieces
 
@@ -123,6 +124,7 @@ def invariants_from(
     assume_zero_odd_orders: bool = True,
     nyquist: str = "exact",
     workers: int = 1,
+    weigh: Weigh | None = None,
 ) -> NDArray[np.float64]:
     """B_l (max_order + 1, N, N) of the prepared correlation.
 
@@ -132,15 +134,17 @@ def invariants_from(
     method : one of `METHODS`. 'legendre' is for a flat Ewald sphere (small angles).
     n_delta : number of angles. cosine : (N,) `correlation.ewald_cosine` of q.
     assume_zero_odd_orders : only even orders are solved for, odd ones are zero.
+    weigh : weights of the values of C, for 'lstsq'.
     """
     if method not in METHODS:
         raise SettingsError(f"bl_extraction_method {method!r} is unknown; use one of {', '.join(METHODS)}")
     n_q, step = len(cosine), 2 if assume_zero_odd_orders else 1
-    order = solved_order(max_order, n_delta, cosine)
+    # With every order that the angles resolve there is one solution, whatever the weights.
+    order = solved_order(max_order, n_delta, cosine) if weigh is None else max_order
     result = np.zeros((max_order + 1, n_q, n_q))
     kept = max_order // step + 1
     if method == "lstsq":
-        result[::step] = least_squares(blocks, n_delta, step, order, cosine, nyquist, workers)[:kept]
+        result[::step] = least_squares(blocks, n_delta, step, order, cosine, nyquist, workers, weigh)[:kept]
     elif method == "legendre":
         order = n_delta // 2
         parts = components(blocks, n_q, n_delta, np.arange(order + 1), nyquist)

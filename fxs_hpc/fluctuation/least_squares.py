@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.fluctuation.circular import Blocks, components_of, cosine_analysis
-from fxs_hpc.fluctuation.preparation import refuse_empty
+from fxs_hpc.fluctuation.pair_counts import Weigh, unequal_weights
 from fxs_hpc.harmonics.legendre import legendre_table
 from fxs_hpc.parallel.threads import over, pieces
 
@@ -118,16 +118,15 @@ def _solve_masked(
     return result, pivots
 
 
-def _folded(values: NDArray[np.float64], valid: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean of C(Delta) and C(-Delta) on 0..pi and the number of valid points behind each value; (pairs, half)."""
+def _folded(values: NDArray[np.float64], given: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weighted mean of C(Delta) and C(-Delta) on 0..pi, and the weight behind each value; (pairs, half)."""
     n = values.shape[-1]
     front = np.arange(n // 2 + 1)
-    count = valid.astype(np.float64)
-    weights, total = count[..., front], (values * count)[..., front]
+    weights, total = given[..., front], (values * given)[..., front]
     twice = front[(front > 0) & (2 * front != n)]
-    weights[..., twice] += count[..., n - twice]
-    total[..., twice] += (values * count)[..., n - twice]
-    return total / np.maximum(weights, 1), weights
+    weights[..., twice] += given[..., n - twice]
+    total[..., twice] += (values * given)[..., n - twice]
+    return np.divide(total, weights, out=np.zeros_like(total), where=weights > 0), weights
 
 
 def _minimum_norm(
@@ -141,19 +140,19 @@ def _minimum_norm(
 
 def _masked(
     values: NDArray[np.float64],
-    valid: NDArray[np.bool_],
+    given: NDArray[np.float64],
     first: NDArray[np.float64],
     second: NDArray[np.float64],
     step: int,
     order: int,
     workers: int,
 ) -> NDArray[np.float64]:
-    """B_l (orders, pairs) of C (pairs, n_delta) with some angles invalid; `first`, `second` the Ewald cosines of both q."""
+    """B_l (orders, pairs) of C and weights (pairs, n_delta), 0 where an angle is invalid; `first`, `second` the Ewald cosines of both q."""
     n_delta = values.shape[-1]
     orders = np.arange(0, order + 1, step)
     angle = 2 * np.pi * np.arange(n_delta // 2 + 1) / n_delta
     along, across = first * second, np.sqrt((1 - first**2) * (1 - second**2))
-    folded, weights = _folded(values, valid)
+    folded, weights = _folded(values, given)
 
     def solve(span: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         part = slice(*span)
@@ -174,10 +173,11 @@ def least_squares(
     cosine: NDArray[np.float64],
     nyquist: str = "exact",
     workers: int = 1,
+    weigh: Weigh | None = None,
 ) -> NDArray[np.float64]:
     """B_l (orders, N, N), l = 0, step .. <= order. Where too few angles are valid, the solution of least norm.
 
-    Raises `DataError` where a pair has no valid angle.
+    `weigh` gives the weight of every value (see `fluctuation.pair_counts`). Raises `DataError` where a pair has no valid angle.
     """
     n_q = len(cosine)
     matrix = cosine_analysis(n_delta, np.arange(order + 1), nyquist)
@@ -185,11 +185,10 @@ def least_squares(
     repaired: list[tuple[NDArray, NDArray, NDArray]] = []
     for rows, values, valid in blocks:
         parts[:, rows] = components_of(values, matrix)
-        if valid is not None and not valid.all():
-            refuse_empty(valid.max(axis=-1), rows.start)
-            i, j = np.nonzero(~valid.all(axis=-1))
+        i, j, weights = unequal_weights(rows, values.shape, valid, weigh)
+        if len(i):
             q1 = rows.start + i
-            repaired.append((q1, j, _masked(values[i, j], valid[i, j], cosine[q1], cosine[j], step, order, workers)))
+            repaired.append((q1, j, _masked(values[i, j], weights, cosine[q1], cosine[j], step, order, workers)))
     result = _complete(parts, n_delta, step, cosine, nyquist, workers)
     for i, j, solution in repaired:
         result[:, i, j] = solution

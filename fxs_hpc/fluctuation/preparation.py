@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fxs_hpc.errors import DataError
 
 Mask = Callable[[slice], NDArray[np.bool_]]
+Means = NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]
 _BLOCK_ROWS = 8
 
 
@@ -17,13 +18,19 @@ _BLOCK_ROWS = 8
 class Preparation:
     """What is done to C, in this order: subtract the mean, make pi-periodic, symmetrise.
 
-    `mask(rows)` gives the valid points (rows, N, n_delta) of a slice of q1, None trusts every finite value.
+    Parameters
+    ----------
+    mask : `mask(rows)` gives the valid points (rows, N, n_delta) of a slice of q1; None trusts every finite value.
+    mirror_mask : the same of C(q2, q1, Delta), as (q1, q2, Delta); None where it does not matter which of the two q comes first.
+    masked_values_to_zero : what is masked counts as measured, with the value 0, and is not interpolated or left out.
     """
 
     subtract_average_intensity: bool = True
     pi_periodicity: bool = False
     q1q2_symmetric: bool = False
     mask: Mask | None = None
+    mirror_mask: Mask | None = None
+    masked_values_to_zero: bool = False
 
 
 def scattering_angle(q: NDArray[np.float64], wavelength: float) -> NDArray[np.float64]:
@@ -46,6 +53,21 @@ def arc_mask(
         across = np.multiply.outer(np.sin(angle[rows]), np.sin(angle))[..., None]
         arcs = [np.arccos(np.clip(along + across * np.cos(delta - shift), -1, 1)) for shift in shifts]
         return np.min(arcs, axis=0) * (2 * np.pi / wavelength) > 2 * np.pi / pixel_size
+
+    return valid
+
+
+def flat_mask(q: NDArray[np.float64], delta: NDArray[np.float64], pixel_size: float, at_pi: bool = False) -> Mask:
+    """Valid where |q1 - q2 e^(i Delta)|, the distance in the plane of a flat detector, exceeds 2 pi / pixel_size (pixel_size in A).
+
+    `at_pi` also masks the neighbourhood of the point opposite the beam (Delta - pi).
+    """
+    shifts = (0.0, np.pi) if at_pi else (0.0,)
+
+    def valid(rows: slice) -> NDArray[np.bool_]:
+        first = q[rows][:, None, None]
+        gaps = [np.abs(first - q[:, None] * np.exp(1j * (delta - shift))) for shift in shifts]
+        return np.min(gaps, axis=0) > 2 * np.pi / pixel_size
 
     return valid
 
@@ -112,10 +134,10 @@ def refuse_empty(has_data: NDArray[np.bool_], first_row: int) -> None:
 def pi_periodic(array: NDArray) -> NDArray:
     """Angles [pi/2, 3 pi/2) kept, the others replaced by the copy shifted by pi."""
     n = array.shape[-1]
-    if n % 4:
-        raise DataError(f"pi_periodicity needs a number of angles divisible by 4, found {n}; switch it off")
-    middle = array[..., n // 4 : 3 * n // 4]
-    return np.concatenate([middle[..., n // 4 :], middle, middle[..., : n // 4]], axis=-1)
+    if n % 2:
+        raise DataError(f"pi_periodicity needs an even number of angles, found {n}; switch it off")
+    first = -(-n // 4)
+    return array[..., first + (np.arange(n) - first) % (n // 2)]
 
 
 def _cleaned(
@@ -149,27 +171,29 @@ def _symmetrised(
 
 
 def prepared_blocks(
-    correlation: NDArray, average: NDArray[np.float64], options: Preparation, block_rows: int = _BLOCK_ROWS
+    correlation: NDArray, average: Means, options: Preparation, block_rows: int = _BLOCK_ROWS
 ) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_] | None]]:
     """Prepared C, block by block of q1.
 
     Parameters
     ----------
     correlation : (N, N, n_delta), an array or an HDF5 dataset that is read slab by slab. NaN counts as masked.
-    average : (N,) <I>(q).
+    average : (N,) <I>(q), or a pair where the intensities at q1 and q2 are not the same quantity.
 
     Yields
     ------
     (slice of q1, C (rows, N, n_delta) with invalid points set to 0, valid points or None if all are)
     """
     n_q = correlation.shape[0]
+    left, right = (average, average) if isinstance(average, np.ndarray) else average
     for start in range(0, n_q, block_rows):
         rows = slice(start, min(start + block_rows, n_q))
         mask = None if options.mask is None else options.mask(rows)
-        mean = np.multiply.outer(average[rows], average)
+        mean = np.multiply.outer(left[rows], right)
         values, valid = _cleaned(correlation[rows], mean, options, mask)
         if options.q1q2_symmetric:
-            # The masks depend on the pair alone, whichever of the two q comes first.
-            mirror = _cleaned(np.swapaxes(correlation[:, rows], 0, 1), mean, options, mask)
+            # Most masks depend on the pair alone, whichever of the two q comes first.
+            mirror_mask = mask if options.mirror_mask is None else options.mirror_mask(rows)
+            mirror = _cleaned(np.swapaxes(correlation[:, rows], 0, 1), mean, options, mirror_mask)
             values, valid = _symmetrised(values, valid, *mirror)
-        yield rows, values, valid
+        yield rows, values, None if options.masked_values_to_zero else valid

@@ -1,4 +1,4 @@
-"""Projection matrices V_l of the invariants, V_l V_l^T = B_l, and the limits in q within which they hold."""
+"""Projection matrices V_l of the invariants, V_l V_l^+ = B_l, and the limits in q within which they hold."""
 
 from collections.abc import Sequence
 
@@ -69,14 +69,15 @@ def factor(invariant: NDArray, rank: int, sort_mode: str = "eigenvalues") -> NDA
 
 
 def projection_matrices(
-    invariants: NDArray, limits: NDArray[np.int64], sort_mode: str = "eigenvalues", workers: int = 1
+    invariants: NDArray, limits: NDArray[np.int64], sort_mode: str = "eigenvalues", workers: int = 1, dimensions: int = 3
 ) -> tuple[NDArray, ...]:
-    """V_l (N, min(N, 2l+1)) per order of B_l (L+1, N, N); zero outside `limits` and where B_l is zero."""
+    """V_l (N, min(N, 2l+1)) per order of B_l (L+1, N, N), in two dimensions v_n (N, 1); zero outside `limits` and where B_l is zero."""
     n_q = invariants.shape[-1]
 
     def of_order(order: int) -> NDArray:
         low, high = limits[order]
-        matrix = np.zeros((n_q, min(n_q, 2 * order + 1)), dtype=invariants.dtype)
+        rank = 1 if dimensions == 2 else min(n_q, 2 * order + 1)
+        matrix = np.zeros((n_q, rank), dtype=invariants.dtype)
         block = invariants[order, low:high, low:high]
         if block.any():
             columns = factor(block, matrix.shape[1], sort_mode)

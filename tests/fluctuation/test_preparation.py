@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fxs_hpc.errors import DataError
-from fxs_hpc.fluctuation.preparation import Preparation, arc_mask, custom_mask, interpolated, prepared_blocks
+from fxs_hpc.fluctuation.preparation import Preparation, arc_mask, custom_mask, flat_mask, interpolated, pi_periodic, prepared_blocks
 
 N_Q, N_DELTA = 5, 16
 DELTA = 2 * np.pi * np.arange(N_DELTA) / N_DELTA
@@ -37,9 +37,46 @@ def test_pi_periodicity_keeps_the_backward_half():
     np.testing.assert_array_equal(found, np.roll(found, N_DELTA // 2, axis=-1))
 
 
-def test_pi_periodicity_needs_quarters():
-    with pytest.raises(DataError, match="divisible by 4"):
-        prepared(raw()[..., :14], pi_periodicity=True)
+def test_pi_periodicity_needs_an_opposite_for_every_angle():
+    with pytest.raises(DataError, match="even number"):
+        prepared(raw()[..., :15], pi_periodicity=True)
+
+
+@given(st.integers(1, 12))
+def test_pi_periodicity_works_for_any_even_number_of_angles(half):
+    n = 2 * half
+    found = pi_periodic(np.arange(n))
+    np.testing.assert_array_equal(found, np.roll(found, half))
+    kept = np.flatnonzero(found == np.arange(n))
+    np.testing.assert_array_equal(kept, [i for i in range(n) if n <= 4 * i < 3 * n])
+
+
+def test_the_mean_may_be_of_two_quantities():
+    values = raw()
+    other = AVERAGE**2
+    parts = prepared_blocks(values, (other, AVERAGE), Preparation(), 2)
+    np.testing.assert_allclose(np.concatenate([part[1] for part in parts]), values - np.outer(other, AVERAGE)[..., None])
+
+
+def test_masked_values_may_count_as_zero():
+    values, mask = raw(), np.random.default_rng(1).random((N_Q, N_Q, N_DELTA)) > 0.3
+    values[4, 4] = np.nan
+    found, valid = prepared(values, mask=lambda rows: mask[rows], masked_values_to_zero=True)
+    assert valid is None
+    mask[4, 4] = False
+    np.testing.assert_allclose(found, np.where(mask, values - np.outer(AVERAGE, AVERAGE)[..., None], 0))
+
+
+def test_symmetrising_with_a_mask_that_is_not_symmetric():
+    values, mask = raw(), np.random.default_rng(2).random((N_Q, N_Q, N_DELTA)) > 0.5
+    turned = np.swapaxes(mask, 0, 1)
+    options = {"mask": lambda rows: mask[rows], "mirror_mask": lambda rows: turned[rows]}
+    found, valid = prepared(values, subtract_average_intensity=False, q1q2_symmetric=True, **options)
+    for i, j, d in np.ndindex(values.shape):
+        terms = [values[a, b, c % N_DELTA] for a, b, c in ((i, j, d), (j, i, -d)) if mask[a, b, c % N_DELTA]]
+        assert valid[i, j, d] == bool(terms)
+        if terms:
+            assert found[i, j, d] == pytest.approx(np.mean(terms))
 
 
 def test_symmetrised_is_the_mean_with_the_mirror():
@@ -104,6 +141,17 @@ def test_arc_mask_measures_distances_on_the_ewald_sphere():
             np.testing.assert_array_equal(valid[i, j], arcs > 2 * np.pi / pixel)
     assert not valid[1, 1, 0] and valid[1, 1, N_DELTA // 2]
     both = arc_mask(q, DELTA, wavelength, pixel, at_pi=True)(slice(1, 2))[0]
+    np.testing.assert_array_equal(both[1], valid[1, 1] & np.roll(valid[1, 1], N_DELTA // 2))
+
+
+def test_flat_mask_measures_distances_on_the_detector():
+    q, pixel = np.array([0.05, 0.2, 0.4]), 40.0
+    valid = flat_mask(q, DELTA, pixel)(slice(0, 3))
+    for i, j, d in np.ndindex(valid.shape):
+        squared = q[i] ** 2 + q[j] ** 2 - 2 * q[i] * q[j] * np.cos(DELTA[d])
+        assert valid[i, j, d] == (np.sqrt(max(squared, 0)) > 2 * np.pi / pixel)
+    assert not valid[1, 1, 0] and valid[1, 1, N_DELTA // 2] and valid[0, 2, 0]
+    both = flat_mask(q, DELTA, pixel, at_pi=True)(slice(1, 2))[0]
     np.testing.assert_array_equal(both[1], valid[1, 1] & np.roll(valid[1, 1], N_DELTA // 2))
 
 
