@@ -8,6 +8,7 @@ from pydantic import model_validator
 from fxs_hpc.config.common import Dimensions, FourierTransform, Gpu, MaxQ, SettingsVersion, dimensions, settings_version
 from fxs_hpc.config.fields import Count, FiniteReal, Index, No, Positive, Section, respelled, section, setting
 from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, structure_name
+from fxs_hpc.config.trees import with_default
 
 Shape = Annotated[
     Literal["sphere", "tetrahedron", "cube"],
@@ -15,6 +16,8 @@ Shape = Annotated[
         {"thethrahedron": "tetrahedron", "thetrahedron": "tetrahedron", "triangle": "tetrahedron", "disc": "sphere", "square": "cube"}
     ),
 ]
+PLANE_CENTERS = ((0.0, 0.0), *((140.0, k * 1.2566370614359172) for k in range(5)))
+"""Default of shapes.centers in 2D."""
 Center = tuple[FiniteReal, FiniteReal, FiniteReal] | tuple[FiniteReal, FiniteReal]
 
 
@@ -33,7 +36,7 @@ class Shapes(Section):
     types: tuple[Shape, ...] = setting(("sphere",) * 6, "kind of each shape; in 2D a cube is a square and a tetrahedron a triangle")
     centers: tuple[Center, ...] = setting(
         ((0.0, 0.0, 0.0), *((140.0, 1.5707963267948966, k * 1.2566370614359172) for k in range(5))),
-        "spherical (r, theta, phi) in 3D, polar (r, phi) in 2D",
+        "spherical (r, theta, phi) in 3D, polar (r, phi) in 2D (there the same places by default)",
         "A, rad",
     )
     sizes: tuple[Positive, ...] = setting((70.0,) * 6, "radius of a sphere, half the side of a cube, circum-radius of a tetrahedron", "A")
@@ -51,7 +54,9 @@ class Shapes(Section):
 class CrossCorrelationSettings(Section):
     """How C(q1, q2, Delta) is made."""
 
-    method: Literal["back_substitution", "lstsq", "legendre"] = setting("back_substitution", "formula for C (3D)")
+    method: Literal["back_substitution", "lstsq", "legendre"] = setting(
+        "back_substitution", "formula for C in 3D; in 2D it is the Fourier series of the B_n"
+    )
     xray_wavelength: Positive = setting(1.23984, "X-ray wavelength; decides the curvature of the Ewald sphere", "A")
 
 
@@ -126,6 +131,11 @@ class SimulateCcd(Section):
     save_vtk_density: bool = setting(True, "write model_density.vts (with IO.files.ccd.options.save_model_vtk)")
     save_vtk_intensity: bool = setting(False, "write model_intensity.vts")
     IO: SimulateStorage = section(SimulateStorage)
+
+    @classmethod
+    def prepare(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """The default centres follow the dimensions."""
+        return with_default(tree, "shapes.centers", PLANE_CENTERS) if tree.get("dimensions") == 2 else tree
 
     @model_validator(mode="after")
     def _coordinates(self) -> "SimulateCcd":

@@ -91,8 +91,8 @@ def average_intensity(b_zero: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.sqrt(np.diagonal(b_zero).real.clip(0) / (4 * np.pi))
 
 
-def of_particles(invariants: NDArray[np.float64], n_particles: float) -> NDArray[np.float64]:
-    """Invariants of patterns that hold `n_particles` independently oriented copies on average.
+def of_particles(invariants: NDArray, n_particles: float) -> NDArray:
+    """Invariants (in space or in the plane) of patterns that hold `n_particles` independently oriented copies on average.
 
     Self terms add up, B_l -> Np B_l; the isotropic mean adds coherently, B_0 -> Np^2 B_0.
     """

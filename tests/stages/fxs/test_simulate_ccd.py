@@ -72,7 +72,7 @@ def test_the_model_can_be_evaluated_anywhere(tmp_path):
     settings, context = stage(tmp_path)
     folder = simulate_ccd.run(settings, context)
     model = read_model(folder / "ccd.h5")
-    assert model.shapes == simulate_ccd.build_shapes(settings)
+    assert model.shapes == simulate_ccd.simulation(settings).bodies
     np.testing.assert_array_equal(shapes.density_on(model.shapes, model.r, model.theta, model.phi), model.density)
     picture = read_vts(folder / "model_density.vts")
     shells = picture.scalars["density"].shape[0]
@@ -119,19 +119,19 @@ def test_switches_leave_files_out(tmp_path):
 
 def test_max_q_from_oversampling(tmp_path):
     settings, _ = stage(tmp_path, grid={"oversampling": 4, "n_radial_points": 24, "max_order": 8})
-    radial, _ = simulate_ccd.grids(settings, simulate_ccd.build_shapes(settings))
+    radial = simulate_ccd.simulation(settings).radial
     assert radial.r_max == pytest.approx(4 * 110)
     settings, _ = stage(tmp_path, grid={"oversampling": 4, "n_radial_points": 24, "max_order": 8}, shape_size=400)
-    radial, _ = simulate_ccd.grids(settings, simulate_ccd.build_shapes(settings))
+    radial = simulate_ccd.simulation(settings).radial
     assert radial.r_max == pytest.approx(800)
 
 
 def test_angular_grid_is_free_of_aliasing_unless_given(tmp_path):
     settings, _ = stage(tmp_path)
-    _, angular = simulate_ccd.grids(settings, simulate_ccd.build_shapes(settings))
+    angular = simulate_ccd.simulation(settings).angular
     assert 2 * angular.n_theta > 24 and angular.n_phi > 24
     settings, _ = stage(tmp_path, grid={"max_q": 0.1, "n_radial_points": 24, "max_order": 8, "n_theta": 30, "n_phi": 34})
-    _, angular = simulate_ccd.grids(settings, simulate_ccd.build_shapes(settings))
+    angular = simulate_ccd.simulation(settings).angular
     assert (angular.n_theta, angular.n_phi) == (30, 34)
 
 
