@@ -69,7 +69,7 @@ class Constraints:
     lower, upper : bounds of the real part of the density (lower <= 0 <= upper).
     largest_imag : imaginary parts of at least this are set to 0.
     use_support : whether the density must vanish outside the support.
-    error_radial_weights : (N,) weights of the radial integral in the error.
+    error_radial_weights : (N,) weights of the radial integral in the error; in the plane also (N, n_phi), of every voxel.
     stabilised_from : first shell whose density is corrected for the inexact transform pair (0; the reference program starts at 1).
     r_max_convention : 'exact' or 'reference', see `harmonics.hankel.hankel_matrices`.
     averaged_shells : innermost shells whose projection is their mean over the angles ('average_center'); applied last.

@@ -10,11 +10,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.engine.interface import Constraints, IntensityPair, PlaneGeometry, Precision, Projected, Snapshot, Update
+from fxs_hpc.engine.interface import Constraints, IntensityPair, PlaneGeometry, Precision, Projected, Snapshot, Update, Volume
 from fxs_hpc.engine.plane_fields import plane_fields
 from fxs_hpc.engine.plane_projection import PlaneProjection, plane_invariants
-from fxs_hpc.engine.plane_update import RealSpace, gain, relative_change, updated
-from fxs_hpc.errors import SettingsError
+from fxs_hpc.engine.plane_update import RealSpace, gain, reached, relative_change, updated
+from fxs_hpc.engine.support_volume import level_of_volume
+from fxs_hpc.errors import NumericalError, SettingsError
 
 Which = Literal["last", "best"]
 
@@ -29,13 +30,13 @@ class _Held:
 
 @dataclass(frozen=True)
 class _Constrained:
-    """An amplitude field, its intensity's coefficients before and after the projection, and the field's gain."""
+    """An amplitude field, its intensity, the one to impose, and the coefficients of both (of the latter as the data ask for them)."""
 
     amplitude: NDArray
+    intensity: NDArray
+    goal: NDArray
     found: NDArray
     imposed: NDArray
-    goal: NDArray
-    gain: NDArray
 
 
 class PlaneEngine:
@@ -63,6 +64,7 @@ class PlaneEngine:
     def load(self, density: NDArray, support: NDArray[np.bool_], initial_support: NDArray[np.bool_]) -> None:
         """See `Engine.load`."""
         self._last = self._best = _Held(self._own(density), support.T.copy())
+        self._frozen = self._latest = None
         self._set_initial(initial_support)
 
     def _own(self, density: NDArray) -> NDArray:
@@ -72,7 +74,7 @@ class PlaneEngine:
     def _set_initial(self, initial_support: NDArray[np.bool_]) -> None:
         self._initial = initial_support.T.copy()
         radial = self._constraints.error_radial_weights
-        weights = np.asarray(self._geometry.radial.r_weights if radial is None else radial)
+        weights = self._geometry.radial.r_weights if radial is None else radial
         counted = self._initial if self._constraints.error_inside_initial_support else np.ones_like(self._initial)
         self._error_weights = counted * weights.T
 
@@ -82,13 +84,16 @@ class PlaneEngine:
 
     def snapshots(self) -> tuple[Snapshot, Snapshot]:
         """See `Engine.snapshots`."""
-        shells = self._geometry.radial.n_points
-        last, best = (Snapshot(held.density, held.support.astype(np.uint8), shells) for held in (self._last, self._best))
-        return last, best
+        last, best, shells = self._last, self._best, self._geometry.radial.n_points
+        return (
+            Snapshot(last.density, last.support.astype(np.uint8), shells, self._frozen),
+            Snapshot(best.density, best.support.astype(np.uint8), shells),
+        )
 
     def restore(self, snapshots: Sequence[Snapshot], initial_support: NDArray[np.bool_]) -> None:
         """See `Engine.restore`."""
         self._last, self._best = (_Held(snapshot.density.copy(), snapshot.support.astype(bool)) for snapshot in snapshots)
+        self._frozen, self._latest = snapshots[0].frozen, None
         self._set_initial(initial_support)
 
     def remember(self) -> None:
@@ -115,48 +120,64 @@ class PlaneEngine:
     def step(self, update: Update) -> float:
         """See `Engine.step`."""
         old = self._last.density
-        self._latest = seen = self._constrain(old, self._frozen if update.frozen else None)
+        self._latest = seen = self._constrained(old, update.frozen)
         found = self._after_constraint(old, seen, update.stabilised)
         new, projected = updated(old, found, RealSpace.of(self._constraints, self._last.support), update)
         self._last = _Held(new, self._last.support)
         return relative_change(found, projected, self._error_weights)
 
-    def _constrain(self, density: NDArray, frozen: NDArray | None) -> _Constrained:
-        """The modulus constraint on a density's amplitude; `frozen` is the intensity to impose in place of the invariants'."""
+    def _constrained(self, density: NDArray, frozen: bool = False) -> _Constrained:
+        """The modulus constraint on a density's amplitude, from the invariants or from the frozen intensity."""
         amplitude = self._fields.amplitude(density)
         intensity = self._fields.intensity(amplitude)
         found = self._fields.analyse(intensity)
-        imposed = self._projection.imposed(found, self._open)
-        goal = self._goal(intensity, found, imposed) if frozen is None else frozen
-        return _Constrained(amplitude, found, imposed, goal, gain(intensity, goal))
+        if frozen:
+            goal = self._frozen_goal(intensity)
+            imposed = found + self._open * (self._fields.analyse(goal) - found)
+        else:
+            imposed = self._projection.imposed(found, self._open)
+            goal = self._goal(intensity, found, imposed)
+        return _Constrained(amplitude, intensity, goal, found, imposed)
 
     def _goal(self, intensity: NDArray, found: NDArray, imposed: NDArray) -> NDArray:
-        """Intensity to impose, >= 0, on its points."""
+        """Intensity to impose, on its points; what is negative cannot be reached."""
         rows = self._intensity_rows
         if self._constraints.keep_unknown_orders:
-            goal = intensity + self._fields.synthesise(imposed[:rows] - found[:rows])
-        else:
-            goal = self._fields.synthesise(imposed[:rows])
-            goal[:, self._open == 0] = intensity[:, self._open == 0]
-        return np.maximum(goal, 0, out=goal)
+            return intensity + self._fields.synthesise(imposed[:rows] - found[:rows])
+        return np.where(self._open > 0, self._fields.synthesise(imposed[:rows]), intensity)
+
+    def _frozen_goal(self, intensity: NDArray) -> NDArray:
+        if self._frozen is None:
+            raise NumericalError("a step with a frozen intensity, but none was frozen")
+        return np.where(self._open > 0, self._frozen, intensity)
 
     def _after_constraint(self, old: NDArray, seen: _Constrained, stabilised: bool) -> NDArray:
         """rho' = IFT(A'), corrected for what the transform pair loses of rho where `stabilised`."""
+        factor = gain(seen.intensity, seen.goal)
         if not stabilised:
-            return self._fields.density(self._fields.scaled(seen.amplitude, seen.gain))
-        found = old + self._fields.density(self._fields.scaled(seen.amplitude, seen.gain - 1))
+            return self._fields.density(self._fields.scaled(seen.amplitude, factor))
+        found = old + self._fields.density(self._fields.scaled(seen.amplitude, factor - 1))
         inner = self._constraints.stabilised_from
         if inner:
             found[:, :inner] += (self._fields.density(seen.amplitude) - old)[:, :inner]
         return found
 
-    def shrink_wrap(self, transfer: NDArray[np.float64], threshold: float, inside_initial_support: bool) -> None:
+    def shrink_wrap(self, transfer: NDArray[np.float64], cut: float | Volume, inside_initial_support: bool) -> None:
         """See `Engine.shrink_wrap`."""
         magnitude = np.abs(self._last.density).astype(self._density_type)
         blurred = np.maximum(self._filtered(magnitude, transfer).real, 0)
-        lowest, highest = blurred.min(), blurred.max()
-        inside = blurred >= lowest + self._dtype.type(threshold) * (highest - lowest)
-        self._last = _Held(self._last.density, inside & self._initial if inside_initial_support else inside)
+        allowed = self._initial if inside_initial_support else np.ones_like(self._initial)
+        inside = blurred >= self._level(blurred, cut, allowed)
+        self._last = _Held(self._last.density, inside & allowed)
+
+    def _level(self, blurred: NDArray, cut: float | Volume, allowed: NDArray[np.bool_]) -> float:
+        """Smallest value that belongs to the support."""
+        if isinstance(cut, Volume):
+            areas = np.broadcast_to(self._geometry.radial.r_weights, blurred.shape)
+            wanted = cut.fraction * float(areas[self._initial].sum())
+            return level_of_volume(blurred[allowed], areas[allowed], wanted)
+        lowest, highest = float(blurred.min()), float(blurred.max())
+        return lowest + cut * (highest - lowest)
 
     def _filtered(self, density: NDArray, transfer: NDArray[np.float64] | None = None) -> NDArray:
         """IFT(transfer(q) FT(density))."""
@@ -173,7 +194,8 @@ class PlaneEngine:
 
     def freeze(self) -> None:
         """See `Engine.freeze`."""
-        self._frozen = self._seen().goal
+        seen = self._constrained(self._last.density)
+        self._frozen = reached(seen.intensity, seen.goal)
 
     def scale_average(self, factor: float) -> None:
         """See `Engine.scale_average`."""
@@ -183,7 +205,7 @@ class PlaneEngine:
 
     def _seen(self) -> _Constrained:
         """The last step's amplitude; before the first step that of the density."""
-        return self._latest if self._latest is not None else self._constrain(self._last.density, None)
+        return self._latest if self._latest is not None else self._constrained(self._last.density)
 
     def intensity(self) -> IntensityPair:
         """See `Engine.intensity`; odd orders of a real density are 0."""
@@ -205,8 +227,8 @@ class PlaneEngine:
 
     def project(self, which: Which = "last") -> Projected:
         """See `Engine.project`."""
-        seen, orders = self._constrain(self._held(which).density, None), self._fields.orders
-        amplitude = self._fields.complex_amplitude(self._fields.scaled(seen.amplitude, seen.gain))
+        seen, orders = self._constrained(self._held(which).density), self._fields.orders
+        amplitude = self._fields.complex_amplitude(self._fields.scaled(seen.amplitude, gain(seen.intensity, seen.goal)))
         factors = self._projection.factors(seen.found, self._open)
         row_of = {int(n): row for row, n in enumerate(orders)}
         projected = [n for n in sorted(self._constraints.reciprocal.projection_matrices) if n]

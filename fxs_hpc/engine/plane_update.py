@@ -39,16 +39,11 @@ class RealSpace:
         else:
             projected = real
         if self.averaged_shells:
-            changed["average_center"] = self._average(projected)
+            inner = np.s_[:, : self.averaged_shells]
+            projected[inner] = projected[inner].mean(axis=0)
+            changed["average_center"] = np.zeros(projected.shape, bool)
+            changed["average_center"][inner] = True
         return projected, changed
-
-    def _average(self, projected: NDArray) -> NDArray[np.bool_]:
-        inner = projected[:, : self.averaged_shells]
-        mean = inner.mean(axis=0)
-        changed = np.zeros(projected.shape, bool)
-        changed[:, : self.averaged_shells] = inner != mean
-        inner[...] = mean
-        return changed
 
 
 def updated(old: NDArray, found: NDArray, constraint: RealSpace, update: Update) -> tuple[NDArray, NDArray]:
@@ -72,6 +67,11 @@ def updated(old: NDArray, found: NDArray, constraint: RealSpace, update: Update)
     for name in sorted(update.feedback & set(changed)):
         counted |= changed[name]
     return np.where(counted, old - beta * (found - projected), projected), projected
+
+
+def reached(found: NDArray, goal: NDArray) -> NDArray:
+    """|A'|^2 where I' is asked for: no less than 0, no more than the largest gain allows."""
+    return np.clip(goal, 0, found.dtype.type(LARGEST_GAIN**2) * found)
 
 
 def gain(found: NDArray, goal: NDArray) -> NDArray:
