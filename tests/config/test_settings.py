@@ -234,7 +234,11 @@ MISTAKES = [
     ("extract", "max_order: {command: __import__('os')}", "max_order: command"),
     ("extract", "structure_name: a/b", "structure_name: found 'a/b'"),
     ("simulate_ccd", "shapes: {sizes: [70]}", "all lists need one entry per shape"),
-    ("simulate_ccd", "dimensions: 2", "shapes.centers"),
+    (
+        "simulate_ccd",
+        "dimensions: 2\nshapes: {types: [cube], centers: [[0, 0, 0]], sizes: [1], densities: [1], random_orientation: [False]}",
+        "shapes.centers",
+    ),
     ("simulate_ccd", "dimensions: 4", "dimensions: found 4, allowed is one of 2, 3"),
     ("average", "reconstruction_files: []", "reconstruction_files"),
     ("average", "alignment_error_limit: 0.4\nl2_error_limit: 0.3", "keep one"),
