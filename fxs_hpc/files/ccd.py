@@ -3,8 +3,9 @@
 Fields
 ------
 radial_points (N,) [1/A], angular_points (n_delta,) [rad], xray_wavelength () [A], number_of_particles ()
-average_intensity (N,) : <I>(q)
+average_intensity (N,) : <I>(q); average_squared_intensity (N,) : <I^2>(q), optional, where I2I1 or I2I2 are there
 cross_correlation/I1I1 (N, N, n_delta) f8 : C(q1, q2, Delta), stored in one piece so that any slab is read without unpacking
+cross_correlation/I2I1, I2I2 : the same of the squared intensity at q1, or at both
 deg_2_invariant/I1I1 (L+1, N, N) : B_l or B_n of a simulation. In 3D float64 (the reference stores complex numbers whose imaginary part is
     zero; B_l of a real intensity is real), in 2D complex128; odd orders, all zero, take no space.
 dimensions () : of the object; left out where patterns were correlated, which serve both. Files of the reference have no such field: a
@@ -13,7 +14,7 @@ model/ : a simulated object: density (N, n_theta, n_phi), in 2D (N, n_phi), f4 (
     attribute `shapes`, JSON that describes the exact object (see `fxs_hpc.fluctuation.shapes.to_json`)
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ Blocks = Iterable[tuple[slice, NDArray]]
 
 _PATTERNS = "num_images_processed"
 """What only correlations of patterns have."""
+_SQUARED = "average_squared_intensity"
 
 
 def _write_invariants(file: h5py.File, invariants: NDArray) -> None:
@@ -55,6 +57,8 @@ def write_points(file: h5py.File, data: CrossCorrelation, intensity_unit: str) -
         file[name] = value
         file[name].attrs["unit"] = unit
     file["number_of_particles"] = data.n_particles
+    if data.average_squared_intensity is not None:
+        file[_SQUARED] = data.average_squared_intensity
 
 
 def write_model(file: h5py.File, model: Model | PlaneModel) -> None:
@@ -95,11 +99,38 @@ def write_ccd(path: Path, data: CrossCorrelation, blocks: Blocks | None = None, 
             write_model(file, model)
 
 
+class _Fields:
+    """The fields of a file, some of them under other names."""
+
+    def __init__(self, file: h5py.File, names: Mapping[str, str]) -> None:
+        self._file, self._names = file, names
+
+    def __contains__(self, name: str) -> bool:
+        return self._names.get(name, name) in self._file
+
+    def __getitem__(self, name: str) -> h5py.Dataset:
+        found = self._names.get(name, name)
+        if found not in self._file:
+            raise KeyError(f"it has no field {found}")
+        return self._file[found]
+
+    def correlations(self) -> dict[str, h5py.Dataset]:
+        """Those of the group cross_correlation, and those that have other names."""
+        inside = self._file.get("cross_correlation")
+        found = dict(inside) if isinstance(inside, h5py.Group) else {}
+        prefix = "cross_correlation/"
+        renamed = {name.removeprefix(prefix): self[name] for name in self._names if name.startswith(prefix)}
+        if not found and not renamed:
+            raise KeyError("it has no group cross_correlation")
+        return {**found, **renamed}
+
+
 @contextmanager
-def open_ccd(path: Path) -> Iterator[CrossCorrelation]:
+def open_ccd(path: Path, names: Mapping[str, str] | None = None) -> Iterator[CrossCorrelation]:
     """A ccd.h5 of this package or of the reference program, with the large arrays left on disk as HDF5 datasets.
 
-    Raises `InputFileError` if the file or a field is missing.
+    `names` says what fields are called in a file that names them otherwise: {present name: name in the file}. Raises
+    `InputFileError` if the file or a field is missing.
     """
     try:
         file = h5py.File(path, "r")
@@ -107,32 +138,38 @@ def open_ccd(path: Path) -> Iterator[CrossCorrelation]:
         raise InputFileError(f"{path}: cannot be read as HDF5 ({error}); run `simulate_ccd` first or check the path") from error
     with file:
         try:
-            delta = _angles(file)
-            data = CrossCorrelation(
-                dimensions=_dimensions(file, len(delta)),
-                q=file["radial_points"][()],
-                delta=delta,
-                wavelength=float(file["xray_wavelength"][()]),
-                average_intensity=np.asarray(file["average_intensity"][()].real, dtype=np.float64),
-                correlation=dict(file["cross_correlation"]),
-                invariants=file["deg_2_invariant/I1I1"] if "deg_2_invariant/I1I1" in file else None,
-                n_particles=float(file["number_of_particles"][()]) if "number_of_particles" in file else 0,
-                measured=_PATTERNS in file,
-            )
+            data = _read(_Fields(file, names or {}))
         except KeyError as error:
             raise InputFileError(f"{path}: not a file of cross-correlations, {error.args[0]}") from error
         yield data
 
 
-def _angles(file: h5py.File) -> NDArray[np.float64]:
+def _read(file: _Fields) -> CrossCorrelation:
+    correlation = file.correlations()
+    delta = _angles(file, correlation)
+    return CrossCorrelation(
+        dimensions=_dimensions(file, len(delta)),
+        q=file["radial_points"][()],
+        delta=delta,
+        wavelength=float(file["xray_wavelength"][()]),
+        average_intensity=np.asarray(file["average_intensity"][()].real, dtype=np.float64),
+        correlation=correlation,
+        invariants=file["deg_2_invariant/I1I1"] if "deg_2_invariant/I1I1" in file else None,
+        n_particles=float(file["number_of_particles"][()]) if "number_of_particles" in file else 0,
+        measured=_PATTERNS in file,
+        average_squared_intensity=file[_SQUARED][()] if _SQUARED in file else None,
+    )
+
+
+def _angles(file: _Fields, correlation: Mapping[str, h5py.Dataset]) -> NDArray[np.float64]:
     """The angles of the values: the reference program writes 2L + 1 of them for 2L values in 2D."""
     angles = np.asarray(file["angular_points"][()], np.float64)
-    values = file["cross_correlation"].get("I1I1")
+    values = correlation.get("I1I1")
     count = len(angles) if values is None or values.ndim != 3 else values.shape[2]
     return 2 * np.pi * np.arange(count) / count if count == len(angles) - 1 else angles
 
 
-def _dimensions(file: h5py.File, n_delta: int) -> int | None:
+def _dimensions(file: _Fields, n_delta: int) -> int | None:
     if "dimensions" in file:
         return int(file["dimensions"][()])
     if _PATTERNS in file:

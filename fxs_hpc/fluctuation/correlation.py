@@ -24,12 +24,14 @@ class CrossCorrelation:
     dimensions : of the object, 3 or 2; None where the correlation does not say (patterns, which serve both).
     q : (N,) radial points in 1/A. delta : (n_delta,) angles in rad, uniform on [0, 2 pi). wavelength : in A.
     average_intensity : (N,) <I>(q).
-    correlation : {'I1I1': (N, N, n_delta)}, arrays or open HDF5 datasets. The mean <I><I> is included.
+    correlation : {'I1I1': (N, N, n_delta)}, arrays or open HDF5 datasets. The mean <I><I> is included. 'I2I1' and 'I2I2' are those of
+        I^2 at q1, and at both.
     invariants : B_l of a simulation, (L+1, N, N), or None.
     n_particles : mean number of particles per pattern, 0 if unknown.
     measured : made of patterns, by C = <I(q1, phi) I(q2, phi + Delta)>. Simulations have Delta the other way round,
         <I(q1, phi + Delta) I(q2, phi)>, in the reference program and here. In 3D C is even in Delta; in 2D the components of one are the
         complex conjugates of those of the other.
+    average_squared_intensity : (N,) <I^2>(q), or None.
     """
 
     dimensions: int | None
@@ -41,6 +43,7 @@ class CrossCorrelation:
     invariants: NDArray | None = None
     n_particles: float = 0
     measured: bool = False
+    average_squared_intensity: NDArray[np.float64] | None = None
 
 
 def ewald_cosine(q: NDArray[np.float64], wavelength: float) -> NDArray[np.float64]:

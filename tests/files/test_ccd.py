@@ -91,3 +91,28 @@ def test_wrong_files_are_named(tmp_path):
         file["radial_points"] = np.arange(3)
     with pytest.raises(InputFileError, match="other.h5.*not a file of cross-correlations"):
         read_ccd(tmp_path / "other.h5")
+
+
+def test_fields_may_have_other_names(tmp_path):
+    rng = np.random.default_rng(0)
+    values, squared = rng.normal(size=(2, 3, 3, 8))
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file["q"], file["phi"], file["wavelength"] = np.arange(1.0, 4), np.arange(8) * np.pi / 4, 1.5
+        file["saxs"], file["ccf"], file["cross_correlation/I2I2"] = np.ones(3), values, squared
+        file["average_squared_intensity"] = 2 * np.ones(3)
+    names = {
+        "radial_points": "q",
+        "angular_points": "phi",
+        "xray_wavelength": "wavelength",
+        "average_intensity": "saxs",
+        "cross_correlation/I1I1": "ccf",
+    }
+    with open_ccd(tmp_path / "old.h5", names) as data:
+        assert (data.wavelength, len(data.q), len(data.delta)) == (1.5, 3, 8)
+        np.testing.assert_array_equal(data.correlation["I1I1"][()], values)
+        np.testing.assert_array_equal(data.correlation["I2I2"][()], squared)
+        np.testing.assert_array_equal(data.average_squared_intensity, [2, 2, 2])
+    with pytest.raises(InputFileError, match="angular_points"), open_ccd(tmp_path / "old.h5"):
+        pass
+    with pytest.raises(InputFileError, match="no field xcca"), open_ccd(tmp_path / "old.h5", {**names, "cross_correlation/I1I1": "xcca"}):
+        pass
