@@ -60,6 +60,14 @@ EXTRA: Mapping[str, Sequence[Callable[[], click.Parameter]]] = {
         _flag("intens", "Update the intensity only; the scale factors stay.", "intensity_only"),
     ),
     "local-update": _ITERATING,
+    "make-map": (
+        lambda: click.Option(
+            ["--of", "kind"],
+            type=click.Choice(["off-grid", "high-res-recon", "low-res-recon"]),
+            help="Of which reconstruction; without it the best there is.",
+        ),
+        lambda: click.Option(["--edge"], type=click.IntRange(16, 2048), help="Points along an edge, at most; without it map_edge."),
+    ),
     "resolution": (_flag("resume", "Go on with halves that are there."),),
     "cal-CC": (lambda: click.Option(["--shells"], type=click.IntRange(min=3), default=10, help="Shells of equal volume (10)."),),
     "refine-orientations": (

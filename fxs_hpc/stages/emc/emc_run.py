@@ -29,6 +29,7 @@ from fxs_hpc.stages.emc.finished_runs import half
 from fxs_hpc.stages.emc.flag_folder import flag_folders, last_state, write_flag
 from fxs_hpc.stages.emc.flag_maker import maker_keys, refuse_others
 from fxs_hpc.stages.emc.flags import PHI, Numbering
+from fxs_hpc.stages.emc.intensity_map import write_voxels
 from fxs_hpc.stages.emc.merged_intensities import MERGED
 from fxs_hpc.stages.emc.run_keys import data_files, refuse_other, run_keys
 from fxs_hpc.stages.emc.run_log import RunLog
@@ -101,6 +102,7 @@ def reconstruct(
         loop = Loop(engine, task, ranks, watch, numbering, keeper.keep, context.say)
         state, reason = loop.run(state, Goal(iterations, rule, convergence_angle), stopping)
         keeper.draw(state.history)
+        keeper.map(state)
         _farewell(context, state, reason)
     return reason in ENDS
 
@@ -135,9 +137,7 @@ def _logged(context: Context, files: RunFiles, fresh: bool) -> Context:
 def _keys(context: Context, search: SearchFiles, numbering: Numbering, maker: Mapping[str, Any]) -> dict[str, Any]:
     files = data_files(context) | {"quat_file": search.samples, "r2peak_file": search.r2peak, "prob_orien_file": search.candidates}
     updates = " and ".join(numbering.kinds)
-    return run_keys(
-        context, inputs.geometry(context), inputs.lattice(context), files, cutoff=search.resolution, updates=updates, **maker
-    )
+    return run_keys(context, inputs.geometry(context), inputs.lattice(context), files, cutoff=search.resolution, updates=updates, **maker)
 
 
 def _checked(path: Path, keys: dict[str, Any]) -> emc_state.EmcState:
@@ -207,6 +207,12 @@ class FlagKeeper:
         self._drawn = time.monotonic()
         if self._context.ranks.rank == 0 and history:
             plot_convergence(self._files.results / "convergence.png", history)
+
+    def map(self, state: LoopState) -> None:
+        """Write the intensity as a map, where there is one and it is wanted."""
+        edge = self._context.config.section(Reconstruction).map_edge
+        if self._context.ranks.rank == 0 and state.history and edge:
+            self._context.say(write_voxels(self._files.results, self._task.model.reflections, state.intensity, edge))
 
     def _write(self, folder: Path, result: FlagResult, active: NDArray[np.uint8]) -> None:
         state, pruning = result.state, result.state.pruning

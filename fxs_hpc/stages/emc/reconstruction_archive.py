@@ -8,6 +8,7 @@ from pathlib import Path
 from fxs_hpc.errors import InputFileError, UsageError
 from fxs_hpc.files.emc import history
 from fxs_hpc.stages.emc.flag_folder import flag_folders
+from fxs_hpc.stages.emc.intensity_map import MRC, VTI
 
 
 def archive_name(kind: str, half: str | None) -> str:
@@ -36,7 +37,7 @@ def put_away(results: Path, name: str, files: Sequence[Path]) -> Path:
         raise UsageError(f"{results}: there are no iter_flag folders to put away")
     target = unfinished[0] if unfinished else results / f".{name}-{max(archives(results, name), default=-1) + 1}.tmp"
     target.mkdir(exist_ok=True)
-    beside = [results / history.NAME, results / "convergence.png"]
+    beside = [results / name for name in (history.NAME, "convergence.png", MRC, VTI)]
     for path in (*flag_folders(results).values(), *beside, *files):
         if path.exists():
             shutil.move(path, target / path.name)

@@ -309,6 +309,14 @@ _ROWS = (
         makes=("cal-CC/merged.mtz", "cal-CC/merged.hkl"),
     ),
     Stage(
+        "make-map",
+        "serial",
+        "cal-CC",
+        "The intensity in reciprocal space as a map: MRC and VTK.",
+        (Detector, Lattice, Reconstruction, LocalUpdate, Refinement),
+        chained=False,
+    ),
+    Stage(
         "resolution",
         "mpi",
         "cal-CC",
