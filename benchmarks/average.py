@@ -20,9 +20,9 @@ from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.config.settings import build
 from fxs_hpc.fluctuation import shapes
 from fxs_hpc.fluctuation.alignment import align, moved, prepare, shell_weights
-from fxs_hpc.fluctuation.comparison import truth_of_shapes
-from fxs_hpc.fluctuation.fourier import BallTransform, amplitude_of, inverted
+from fxs_hpc.fluctuation.fourier import BallTransform
 from fxs_hpc.fluctuation.so3 import euler_angles
+from fxs_hpc.fluctuation.true_object import truth_of_shapes
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 from fxs_hpc.harmonics.wigner import rotate
 from fxs_hpc.stages.fxs import average
@@ -40,14 +40,14 @@ def made_up(ball: BallTransform, truth: np.ndarray, seed: int) -> tuple[np.ndarr
     """Density (n_theta, n_phi, N) and amplitude of one made-up reconstruction."""
     rng = np.random.default_rng(seed)
     coef = rotate(truth, euler_angles(Rotation.random(random_state=seed)))
-    coef = inverted(coef, ball.radial.n_points) if seed % 2 else coef
+    coef = ball.inverted(coef) if seed % 2 else coef
     amplitude = ball.amplitude(moved(ball, coef, rng.normal(size=3) * 10))
     level = 0.6 * np.linspace(0, 1, ball.radial.n_points) ** 2 * np.sqrt((amplitude**2).mean(axis=(0, 1, 2)))
     amplitude = amplitude + level * rng.normal(size=amplitude.shape) * (amplitude != 0)
     density = ball.synthesise(ball.density(amplitude))[0]
     hot = tuple(rng.integers(0, size, 5) for size in (*density.shape[:2], 4))
     density[hot] += 100
-    return density, amplitude_of(ball.synthesise(amplitude))
+    return density, ball.amplitude_of(ball.synthesise(amplitude))
 
 
 def write_data(path: Path, ball: BallTransform, truth: np.ndarray, count: int, used_order: int) -> None:

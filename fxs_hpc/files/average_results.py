@@ -1,6 +1,6 @@
 """average_results.h5: aligned reconstructions, their average, resolution curves, comparison with the truth.
 
-Fields (d = (N, n_theta, n_phi); densities are real where the input is)
+Fields (d = (N, n_theta, n_phi), in the plane (N, n_phi); densities are real where the input is)
 ------
 average/, centered_average/ : real_density d, reciprocal_density d c16, normalized_real_density d;
     average/intensity_from_densities, average/intensity_from_ft_densities d f8
@@ -10,12 +10,16 @@ input/<i>/ : real_density, reciprocal_density, support_mask d, exactly as in the
     last_reciprocal_density, support_mask); the reference program stores centred and normalised ones here
 input_meta/ : scaling_factors (n,) what centred densities were divided by; average_scaling_factors_per_file; grids/ ;
     projection_matrices/<file>/<order> ; reconstruction_keys/<i>/{0, 1} : number of the file, key in it
-internal_grid/{real_grid [A, rad, rad], reciprocal_grid [1/A, rad, rad]} (*d, 3) f8, reciprocity_coefficient
+internal_grid/{real_grid [A, rad, rad], reciprocal_grid [1/A, rad, rad]} (*d, 3), in the plane (*d, 2), f8, reciprocity_coefficient
 resolution_metrics/ : q (N,) [1/A]; PRTF, PRTF_from_density, PRTF_from_ft_density, PRTF_ftI (N,) c16 and *_std f8; FSC, FSC_half_bit,
-    pseudo_FSC (N,) f8
+    pseudo_FSC, FQCB (N,) f8
 rotation_angles/<i>/<round> (3,) : Euler angles alpha, beta, gamma in rad about z, y, z that were applied to input i (after point
-    inversion where alignment/inverted says so); rotation_metric/<i>/0 ((2b)^3,) over so3_grid (2b, 2b, 2b, 3), on request
-alignment/ : errors (n,), inverted (n,), centres (n, 3) [A], shifts (n, 3) [A], reference (), accepted (m,), pairwise_correlation (m, m)
+    inversion where alignment/inverted says so), in the plane (1,); 3D: rotation_metric/<i>/0 ((2b)^3,) over so3_grid
+    (2b, 2b, 2b, 3), on request
+inversion_metric/<i> (3,), in the plane : int |Im A - Im A_ref|, int |Im A - Im conj A_ref| of input i after rotation and shift,
+    inverted (0 or 1)
+alignment/ : errors (n,), inverted (n,), centres (n, dim) [A], shifts (n, dim) [A], reference (), accepted (m,),
+    pairwise_correlation (m, m)
 comparison/ : agreement with the true object, where it is known
 """
 
@@ -30,7 +34,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.files.atomic import replacing
 from fxs_hpc.files.reconstructions import RESULTS
-from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
+from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid, RadialGrid
 
 INPUT_FIELDS = {"last_real_density": "real_density", "last_reciprocal_density": "reciprocal_density", "support_mask": "support_mask"}
 
@@ -41,10 +45,11 @@ class AverageWriter:
     def __init__(self, file: h5py.File) -> None:
         self._file = file
 
-    def grids(self, radial: RadialGrid, angular: AngularGrid) -> None:
+    def grids(self, radial: RadialGrid, angular: AngularGrid | CircleGrid) -> None:
         """Write the grids; input_meta/grids are further names of the same data."""
+        angles = (angular.theta, angular.phi) if isinstance(angular, AngularGrid) else (angular.phi,)
         for name, radii in (("real_grid", radial.r), ("reciprocal_grid", radial.q)):
-            points = np.stack(np.meshgrid(radii, angular.theta, angular.phi, indexing="ij"), axis=-1)
+            points = np.stack(np.meshgrid(radii, *angles, indexing="ij"), axis=-1)
             chunk = (1, *points.shape[1:])
             options = {"chunks": chunk, "compression": "gzip", "compression_opts": 1, "shuffle": True}
             self._file.create_dataset(f"internal_grid/{name}", data=points, **options)
@@ -69,7 +74,7 @@ class AverageWriter:
         self._file["input_meta/average_scaling_factors_per_file"] = means
 
     def field(self, name: str, values: NDArray) -> None:
-        """Write a field (n_theta, n_phi, N) shells first."""
+        """Write a field (..., N) shells first."""
         self._file[name] = np.ascontiguousarray(np.moveaxis(values, -1, 0))
 
     def values(self, group: str, values: Mapping[str, Any]) -> None:

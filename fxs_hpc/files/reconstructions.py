@@ -1,8 +1,8 @@
 """Reading of data.h5, one reconstruction at a time: what `average` needs of files that may be larger than memory.
 
-Fields used: configuration/internal_grid/{real_grid, reciprocal_grid} (N, n_theta, n_phi, 3), configuration/xray_wavelength,
-configuration/reciprocity_coefficient, projection_matrices/<order>, and in reconstruction_results/<key>:
-last_real_density, last_reciprocal_density, support_mask (N, n_theta, n_phi), error_dict.
+Fields used: configuration/internal_grid/{real_grid, reciprocal_grid} (N, n_theta, n_phi, 3), in the plane (N, n_phi, 2),
+configuration/xray_wavelength, configuration/reciprocity_coefficient, projection_matrices/<order>, and in reconstruction_results/<key>:
+last_real_density, last_reciprocal_density, support_mask (N, n_theta, n_phi) or (N, n_phi), error_dict.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
+from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid, RadialGrid
 
 RESULTS = "reconstruction_results"
 
 
 @dataclass(frozen=True)
 class StoredReconstruction:
-    """Last density, last amplitude and support as stored, but with the shells last: (n_theta, n_phi, N)."""
+    """Last density, last amplitude and support as stored, but with the shells last: (n_theta, n_phi, N) or (n_phi, N)."""
 
     density: NDArray
     amplitude: NDArray[np.complexfloating]
@@ -35,10 +35,20 @@ class ReconstructionSource:
 
     path: Path
     radial: RadialGrid
-    angular: AngularGrid
+    angular: AngularGrid | CircleGrid
     used_order: int
     wavelength: float
     keys: tuple[str, ...]
+
+    @property
+    def dimensions(self) -> int:
+        """3 or 2."""
+        return self.radial.dimensions
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the stored fields, (N, n_theta, n_phi) or (N, n_phi)."""
+        return (self.radial.n_points, *self.angular.shape)
 
     def last_errors(self, metric: str) -> dict[str, float]:
         """Last value of an error series of every reconstruction; `metric` such as main or real.l2_projection_diff.
@@ -87,7 +97,8 @@ class ReconstructionSource:
     def support_radius(self, key: str) -> float:
         """Radius (A) of the outermost shell of the support."""
         with _opened(self.path) as file:
-            shells = np.flatnonzero(file[f"{RESULTS}/{key}/support_mask"][()].any(axis=(1, 2)))
+            support = file[f"{RESULTS}/{key}/support_mask"][()]
+        shells = np.flatnonzero(support.any(axis=tuple(range(1, support.ndim))))
         return float(self.radial.r[shells[-1]]) if shells.size else float(self.radial.r_max)
 
 
@@ -97,33 +108,35 @@ def open_source(path: Path) -> ReconstructionSource:
     Raises
     ------
     InputFileError
-        No such file, not HDF5, not three-dimensional, or a field is missing.
+        No such file, not HDF5, neither three- nor two-dimensional, or a field is missing.
     """
     with _opened(path) as file:
         try:
             grid = file["configuration/internal_grid/reciprocal_grid"]
-            if grid.ndim != 4:
-                raise InputFileError(f"{path}: holds reconstructions in {grid.ndim - 1} dimensions; average reads 3D files")
-            radial = _radial_grid(grid[:, 0, 0, 0], float(file["configuration/reciprocity_coefficient"][()]))
+            dimensions = grid.ndim - 1
+            if dimensions not in (2, 3):
+                raise InputFileError(f"{path}: the grid has shape {grid.shape}; expected (N, n_theta, n_phi, 3) or (N, n_phi, 2)")
+            q = grid[(slice(None), *[0] * dimensions)]
+            radial = _radial_grid(q, float(file["configuration/reciprocity_coefficient"][()]), dimensions)
             keys = tuple(sorted(file[RESULTS], key=lambda key: (len(key), key)))
             wavelength = float(file["configuration/xray_wavelength"][()])
             used_order = len(file["projection_matrices"]) - 1
-            angular = AngularGrid(*grid.shape[1:3])
+            angular = AngularGrid(*grid.shape[1:3]) if dimensions == 3 else CircleGrid(grid.shape[1])
         except KeyError as error:
             message = f"{path}: is no file of reconstructions, {error.args[0]}; expected the data.h5 of `reconstruct`"
             raise InputFileError(message) from error
     return ReconstructionSource(path, radial, angular, used_order, wavelength, keys)
 
 
-def _radial_grid(q: NDArray[np.floating], reciprocity: float) -> RadialGrid:
+def _radial_grid(q: NDArray[np.floating], reciprocity: float, dimensions: int) -> RadialGrid:
     """The grid with nodes q: midpoints of N steps, or N points from 0 to the cut-off, or Gauss-Legendre nodes."""
     n = len(q)
     for kind, q_max in (("midpoint", q[-1] * n / (n - 0.5)), ("trapz", q[-1])):
-        grid = RadialGrid(n, float(q_max), reciprocity, kind)
+        grid = RadialGrid(n, float(q_max), reciprocity, kind, dimensions)
         if np.allclose(grid.q, q, rtol=1e-6, atol=1e-9 * q[-1]):
             return grid
     last_node = (np.polynomial.legendre.leggauss(n)[0][-1] + 1) / 2
-    return RadialGrid(n, float(q[-1] / last_node), reciprocity, "gauss")
+    return RadialGrid(n, float(q[-1] / last_node), reciprocity, "gauss", dimensions)
 
 
 def _series(group: h5py.Group) -> list[str]:

@@ -1,19 +1,19 @@
 """Bringing reconstructions into one pose: centre, scale, hand, rotation, and the rest of the shift.
 
 Phasing from rotational invariants fixes an object only up to a rotation, a shift and the hand. Each reconstruction is centred and
-normalised (`prepare`) and then laid onto the reference (`align`). Everything works on harmonic coefficients (see `fxs.fourier`).
+normalised (`prepare`) and then laid onto the reference (`align`). Everything works on harmonic coefficients (see `field_transform`), in
+space and in the plane; d is 3 or 2.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import DataError
-from fxs_hpc.fluctuation.fourier import BallTransform, amplitude_fields, density_fields, inverted, point_inverted
-from fxs_hpc.fluctuation.so3 import Match, find_rotation, refine_rotation, rotation_of
-from fxs_hpc.harmonics.wigner import Coefficients, inner_product, rotate
+from fxs_hpc.fluctuation.field_transform import FieldTransform, density_fields, total
+from fxs_hpc.harmonics.wigner import Coefficients, inner_product
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Volume:
     """One object: coefficients of its density and of the amplitude stored with it, and how it got here.
 
     `matched` is what rotations are searched on (the density, or its part inside the support). `scaling_factor` is what density
-    and amplitude were divided by, `centre` (3,) in A what was moved to the origin first. The pose relative to the reference:
-    `angles` (alpha, beta, gamma) of each round, `shift` (3,) in A added up over the rounds, `inverted` the other hand, and `error`,
-    int (f - g)^2 / int f^2 against the reference f.
+    and amplitude were divided by, `centre` (d,) in A what was moved to the origin first. The pose relative to the reference:
+    `angles` of each round, (alpha, beta, gamma) or in the plane (alpha,), `shift` (d,) in A added up over the rounds, `inverted` the
+    other hand, and `error`, int (f - g)^2 / int f^2 against the reference f.
     """
 
     density: Coefficients
@@ -31,31 +31,30 @@ class Volume:
     matched: Coefficients
     scaling_factor: float
     centre: NDArray[np.float64]
+    shift: NDArray[np.float64]
     inverted: bool = False
     angles: tuple[NDArray[np.float64], ...] = ()
-    shift: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     error: float = 0.0
 
 
-def centre_of_mass(ball: BallTransform, density: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Centre of mass (3,) in A of a real field (n_theta, n_phi, N).
+def centre_of_mass(space: FieldTransform, density: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Centre of mass (d,) in A of a real field (..., N).
 
     Raises
     ------
     DataError
         The field's integral is not positive.
     """
-    weights = ball.radial.r_weights
-    mass = (density @ weights) * ball.angular.solid_angle
-    moment = (density @ (weights * ball.radial.r)) * ball.angular.solid_angle
-    total = mass.sum()
-    if not total > 0:
-        raise DataError(f"the density integrates to {total:.3g}; a centre of mass needs a positive value")
-    return np.tensordot(moment, ball.angular.directions(), axes=([0, 1], [0, 1])) / total
+    weights = space.radial.r_weights
+    mass = total(space, density, weights)
+    if not mass > 0:
+        raise DataError(f"the density integrates to {mass:.3g}; a centre of mass needs a positive value")
+    moment = (density @ (weights * space.radial.r)) * space.angle_weights
+    return np.asarray(moment.ravel() @ space.directions.reshape(-1, space.dimensions) / mass)
 
 
 def prepare(
-    ball: BallTransform,
+    space: FieldTransform,
     density: NDArray,
     amplitude: NDArray[np.complexfloating],
     centred: bool = True,
@@ -67,7 +66,7 @@ def prepare(
 
     Parameters
     ----------
-    density, amplitude : (n_theta, n_phi, N) as stored; the density real or complex.
+    density, amplitude : (..., N) as stored; the density real or complex.
     centred : multiply FT(density) and amplitude by exp(+i q.c), c the centre of mass of Re density.
     normalisation : 'max' or 'mean': divide both by the largest or the mean value of Re density where it is positive.
     support : match only what lies in this mask; it is moved with the density and is inside where it exceeds `support_threshold`.
@@ -77,16 +76,16 @@ def prepare(
     A centred density has passed the Fourier transform and back once, which limits its band and removes single hot voxels.
     """
     fields = density_fields(density)
-    coef = ball.analyse(fields)
-    amplitudes = ball.analyse(amplitude_fields(amplitude, len(fields)))
-    centre = np.zeros(3)
+    coef = space.analyse(fields)
+    amplitudes = space.analyse(space.amplitude_fields(amplitude, len(fields)))
+    centre = np.zeros(space.dimensions)
     if centred:
-        centre = centre_of_mass(ball, fields[0])
-        coef, amplitudes = _moved_together(ball, coef, amplitudes, centre)
-    factor = _scale(ball.synthesise(coef)[0], normalisation)
-    coef, amplitudes = coef / ball.dtype.type(factor), amplitudes / ball.dtype.type(factor)
-    matched = coef if support is None else _within(ball, coef, support, centre, support_threshold)
-    return Volume(coef, amplitudes, matched, factor, centre)
+        centre = centre_of_mass(space, fields[0])
+        coef, amplitudes = _moved_together(space, coef, amplitudes, centre)
+    factor = _scale(space.synthesise(coef)[0], normalisation)
+    coef, amplitudes = coef / space.dtype.type(factor), amplitudes / space.dtype.type(factor)
+    matched = coef if support is None else _within(space, coef, support, centre, support_threshold)
+    return Volume(coef, amplitudes, matched, factor, centre, np.zeros(space.dimensions))
 
 
 def _scale(density: NDArray[np.floating], normalisation: str | None) -> float:
@@ -99,36 +98,36 @@ def _scale(density: NDArray[np.floating], normalisation: str | None) -> float:
 
 
 def _within(
-    ball: BallTransform, coef: Coefficients, support: NDArray, centre: NDArray, threshold: float
+    space: FieldTransform, coef: Coefficients, support: NDArray, centre: NDArray, threshold: float
 ) -> Coefficients:
-    mask = ball.synthesise(moved(ball, ball.analyse(support[None].astype(float)), centre))[0] > threshold
-    return ball.analyse(ball.synthesise(coef) * mask)
+    mask = space.synthesise(moved(space, space.analyse(support[None].astype(float)), centre))[0] > threshold
+    return space.analyse(space.synthesise(coef) * mask)
 
 
-def moved_amplitude(ball: BallTransform, amplitude: Coefficients, centre: NDArray[np.floating]) -> Coefficients:
-    """Amplitude of the density moved such that `centre` (3,) in A comes to the origin."""
-    return ball.analyse(ball.shifted(ball.synthesise(amplitude), centre))
+def moved_amplitude(space: FieldTransform, amplitude: Coefficients, centre: NDArray[np.floating]) -> Coefficients:
+    """Amplitude of the density moved such that `centre` (d,) in A comes to the origin."""
+    return space.analyse(space.shifted(space.synthesise(amplitude), centre))
 
 
-def moved(ball: BallTransform, density: Coefficients, centre: NDArray[np.floating]) -> Coefficients:
-    """Density moved such that `centre` (3,) in A comes to the origin, by a phase ramp on its Fourier transform."""
-    return ball.density(moved_amplitude(ball, ball.amplitude(density), centre))
+def moved(space: FieldTransform, density: Coefficients, centre: NDArray[np.floating]) -> Coefficients:
+    """Density moved such that `centre` (d,) in A comes to the origin, by a phase ramp on its Fourier transform."""
+    return space.density(moved_amplitude(space, space.amplitude(density), centre))
 
 
 def _moved_together(
-    ball: BallTransform, density: Coefficients, amplitude: Coefficients, centre: NDArray[np.floating]
+    space: FieldTransform, density: Coefficients, amplitude: Coefficients, centre: NDArray[np.floating]
 ) -> tuple[Coefficients, Coefficients]:
     """`moved` and `moved_amplitude` with one phase ramp."""
-    both = moved_amplitude(ball, np.concatenate([ball.amplitude(density), amplitude], axis=-1), centre)
+    both = moved_amplitude(space, np.concatenate([space.amplitude(density), amplitude], axis=-1), centre)
     width = density.shape[-1]
-    return ball.density(both[..., :width]), both[..., width:]
+    return space.density(both[..., :width]), both[..., width:]
 
 
-def other_hand(volume: Volume, n_points: int) -> Volume:
+def other_hand(space: FieldTransform, volume: Volume) -> Volume:
     """The volume inverted through the origin."""
-    density = inverted(volume.density, n_points)
-    matched = density if volume.matched is volume.density else inverted(volume.matched, n_points)
-    amplitude = inverted(volume.amplitude, n_points)
+    density = space.inverted(volume.density)
+    matched = density if volume.matched is volume.density else space.inverted(volume.matched)
+    amplitude = space.inverted(volume.amplitude)
     return replace(volume, density=density, amplitude=amplitude, matched=matched, inverted=not volume.inverted)
 
 
@@ -144,21 +143,23 @@ def shell_weights(radial_weights: NDArray[np.floating], shells: Sequence[int] | 
 
 
 def share_of_shells(density: Coefficients, radial_weights: NDArray[np.floating], weights: NDArray[np.floating]) -> float:
-    """Part of the angular variation (orders l > 0) of a density that lies on the shells with non-zero weight, 0..1."""
-    n = len(radial_weights)
-    varying = np.einsum("mlcr,mlcr->r", density[:, 1:, :, :n], density[:, 1:, :, :n]) * radial_weights
+    """Part of the angular variation (all but the mean of each shell) of a density that lies on shells with non-zero weight, 0..1."""
+    varying = density[..., : len(radial_weights)].astype(np.float64)
+    varying[0, 0] = 0
+    varying = np.einsum("mlcr,mlcr->mr", varying, varying)
+    varying = (2 * varying.sum(axis=0) - varying[0]) * radial_weights
     return float(varying[weights > 0].sum() / varying.sum()) if varying.sum() > 0 else 0.0
 
 
 def relative_error(reference: Coefficients, other: Coefficients, radial_weights: NDArray[np.floating]) -> float:
-    """int (Re f - Re g)^2 / int (Re f)^2 over the ball."""
+    """int (Re f - Re g)^2 / int (Re f)^2 over the space."""
     n = len(radial_weights)
     f, difference = reference[..., :n], reference[..., :n] - other[..., :n]
     return inner_product(difference, difference, radial_weights) / inner_product(f, f, radial_weights)
 
 
 def correlation(a: Coefficients, b: Coefficients, radial_weights: NDArray[np.floating]) -> float:
-    """Pearson correlation of the real densities over the ball, weighted by volume."""
+    """Pearson correlation of the real densities over ball or disc, weighted by volume."""
     n = len(radial_weights)
     a, b = _without_mean(a[..., :n], radial_weights), _without_mean(b[..., :n], radial_weights)
     norms = inner_product(a, a, radial_weights) * inner_product(b, b, radial_weights)
@@ -172,7 +173,7 @@ def _without_mean(coef: Coefficients, radial_weights: NDArray[np.floating]) -> C
 
 
 def align(
-    ball: BallTransform,
+    space: FieldTransform,
     reference: Volume,
     candidate: Volume,
     weights: NDArray[np.floating],
@@ -192,84 +193,83 @@ def align(
     Volume with the pose of this round added and its `error` against the reference. Of the two hands the one with the smaller
     error is taken.
     """
-    n = ball.radial.n_points
+    n = space.radial.n_points
     f, g = reference.matched[..., :n], candidate.matched[..., :n]
     if from_here:
-        best = _turned(candidate, refine_rotation(f, g, weights, np.zeros(3)))
+        best = _turned(space, candidate, space.refine_rotation(f, g, weights))
     else:
-        best = _better_hand(reference, (candidate, other_hand(candidate, n)), weights, ball.radial.r_weights)
+        best = _better_hand(space, reference, (candidate, other_hand(space, candidate)), weights)
     if refine_shift:
-        best = _shifted_onto(ball, reference, best)
-    return replace(best, error=relative_error(reference.density, best.density, ball.radial.r_weights))
+        best = _shifted_onto(space, reference, best)
+    return replace(best, error=relative_error(reference.density, best.density, space.radial.r_weights))
 
 
 def _better_hand(
-    reference: Volume, hands: tuple[Volume, Volume], weights: NDArray[np.floating], radial_weights: NDArray[np.floating]
+    space: FieldTransform, reference: Volume, hands: tuple[Volume, Volume], weights: NDArray[np.floating]
 ) -> Volume:
-    n = len(radial_weights)
-    matches = [find_rotation(reference.matched[..., :n], hand.matched[..., :n], weights) for hand in hands]
+    n = space.radial.n_points
+    rotations = [space.find_rotation(reference.matched[..., :n], hand.matched[..., :n], weights) for hand in hands]
     errors = [
-        relative_error(reference.density, rotate(hand.density, match.angles), radial_weights)
-        for hand, match in zip(hands, matches)
+        relative_error(reference.density, space.rotated(hand.density, angles), space.radial.r_weights)
+        for hand, angles in zip(hands, rotations)
     ]
     best = int(np.argmin(errors))
-    return _turned(hands[best], matches[best])
+    return _turned(space, hands[best], rotations[best])
 
 
-def _turned(volume: Volume, match: Match) -> Volume:
-    density = rotate(volume.density, match.angles)
-    matched = density if volume.matched is volume.density else rotate(volume.matched, match.angles)
-    shift = match.rotation.apply(volume.shift)
+def _turned(space: FieldTransform, volume: Volume, angles: NDArray[np.float64]) -> Volume:
+    density = space.rotated(volume.density, angles)
+    matched = density if volume.matched is volume.density else space.rotated(volume.matched, angles)
     return replace(
         volume,
         density=density,
-        amplitude=rotate(volume.amplitude, match.angles),
+        amplitude=space.rotated(volume.amplitude, angles),
         matched=matched,
-        angles=(*volume.angles, match.angles),
-        shift=shift,
+        angles=(*volume.angles, angles),
+        shift=space.rotation_matrix(angles) @ volume.shift,
     )
 
 
-def _shifted_onto(ball: BallTransform, reference: Volume, volume: Volume) -> Volume:
-    centre = find_shift(ball, reference.density, volume.density)
-    density, amplitude = _moved_together(ball, volume.density, volume.amplitude, centre)
-    matched = density if volume.matched is volume.density else moved(ball, volume.matched, centre)
+def _shifted_onto(space: FieldTransform, reference: Volume, volume: Volume) -> Volume:
+    centre = find_shift(space, reference.density, volume.density)
+    density, amplitude = _moved_together(space, volume.density, volume.amplitude, centre)
+    matched = density if volume.matched is volume.density else moved(space, volume.matched, centre)
     return replace(volume, density=density, amplitude=amplitude, matched=matched, shift=volume.shift - centre)
 
 
 def find_shift(
-    ball: BallTransform, f: Coefficients, g: Coefficients, tolerance: float = 0.02, max_steps: int = 10
+    space: FieldTransform, f: Coefficients, g: Coefficients, tolerance: float = 0.02, max_steps: int = 10
 ) -> NDArray[np.float64]:
-    """The c (3,) in A such that g(x + c) overlaps best with f (real densities), near c = 0.
+    """The c (d,) in A such that g(x + c) overlaps best with f (real densities), near c = 0.
 
     Newton's method on O(c) = <h_f, ramp_c h_g>: with P_a h = q_a h(-q) the (antisymmetric) derivative of the ramp, the
     gradient is <h_f, P_a h_g> and the Hessian -int q_a q_b h_f h_g. Steps are never longer than 1/q_max; it ends after one
     shorter than `tolerance` (A), which leaves far less than that.
     """
-    n, q = ball.radial.n_points, ball.radial.q
-    h_f = ball.synthesise(ball.amplitude(f[..., :n]))[0]
-    start: NDArray[np.floating] = ball.synthesise(ball.amplitude(g[..., :n]))
+    n, q = space.radial.n_points, space.radial.q
+    h_f = space.synthesise(space.amplitude(f[..., :n]))[0]
+    start: NDArray[np.floating] = space.synthesise(space.amplitude(g[..., :n]))
     h_g = start
-    unit, solid = ball.angular.directions(), ball.angular.solid_angle
-    centre, longest = np.zeros(3), 1.0 / ball.radial.q_max
+    unit, solid = space.directions.reshape(-1, space.dimensions), space.angle_weights
+    centre, longest = np.zeros(space.dimensions), 1.0 / space.radial.q_max
     for _ in range(max_steps):
-        slope = (h_f * point_inverted(h_g[0])) @ (ball.radial.q_weights * q) * solid
-        bend = (h_f * h_g[0]) @ (ball.radial.q_weights * q**2) * solid
-        gradient = np.tensordot(slope, unit, axes=([0, 1], [0, 1]))
-        hessian = np.einsum("ij,ija,ijb->ab", bend, unit, unit)
+        slope = (h_f * space.point_inverted(h_g[0])) @ (space.radial.q_weights * q) * solid
+        bend = (h_f * h_g[0]) @ (space.radial.q_weights * q**2) * solid
+        gradient = slope.ravel() @ unit
+        hessian = unit.T @ (bend.reshape(-1, 1) * unit)
         curvature, axes = np.linalg.eigh(hessian)
         step = axes @ ((axes.T @ gradient) / np.maximum(np.abs(curvature), np.finfo(float).tiny))
         step *= min(1.0, longest / max(np.linalg.norm(step), np.finfo(float).tiny))
         centre = centre + step
         if np.linalg.norm(step) < tolerance:
             break
-        h_g = ball.shifted(start, centre)
+        h_g = space.shifted(start, centre)
     return centre
 
 
 @dataclass(frozen=True)
 class Pose:
-    """An isometry of space: points x (..., 3) go to ``x @ matrix.T + offset``."""
+    """An isometry: points x (..., d) go to ``x @ matrix.T + offset``."""
 
     matrix: NDArray[np.float64]
     offset: NDArray[np.float64]
@@ -286,9 +286,9 @@ class Pose:
         return Pose(self.matrix.T, -self.matrix.T @ self.offset)
 
 
-def pose_of(volume: Volume) -> Pose:
+def pose_of(space: FieldTransform, volume: Volume) -> Pose:
     """Where each point of the object as stored lies in the aligned volume: inversion, rotation and shift, after centring."""
-    matrix = -np.eye(3) if volume.inverted else np.eye(3)
+    matrix = -np.eye(space.dimensions) if volume.inverted else np.eye(space.dimensions)
     for angles in volume.angles:
-        matrix = rotation_of(angles).as_matrix() @ matrix
+        matrix = space.rotation_matrix(angles) @ matrix
     return Pose(matrix, volume.shift - matrix @ volume.centre)

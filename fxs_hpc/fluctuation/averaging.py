@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.errors import DataError
 from fxs_hpc.fluctuation.alignment import Volume, centre_of_mass, correlation, moved, moved_amplitude
-from fxs_hpc.fluctuation.fourier import BallTransform, amplitude_of, density_of
+from fxs_hpc.fluctuation.field_transform import FieldTransform, density_of
 from fxs_hpc.harmonics.wigner import Coefficients
 
 
@@ -92,7 +92,7 @@ def pairwise_correlation(volumes: Sequence[Volume], radial_weights: NDArray[np.f
 
 @dataclass(frozen=True)
 class GridFields:
-    """Density (n_theta, n_phi, N), amplitude stored with it, and Fourier transform of the density, on the grids."""
+    """Density (..., N), amplitude stored with it, and Fourier transform of the density, on the grids."""
 
     density: NDArray
     amplitude: NDArray[np.complexfloating]
@@ -104,7 +104,7 @@ class Average:
     """Mean of n aligned reconstructions, all of them.
 
     `density`, `amplitude` are the coefficients of the means, `half_densities` those of the runs at even and odd positions.
-    The intensities are (n_theta, n_phi, N): the means of |FT density_i|^2 and of |amplitude_i|^2.
+    The intensities are (..., N): the means of |FT density_i|^2 and of |amplitude_i|^2.
     """
 
     count: int
@@ -115,17 +115,17 @@ class Average:
     intensity_from_ft_densities: NDArray[np.float64]
 
 
-def grid_fields(ball: BallTransform, density: Coefficients, amplitude: Coefficients) -> GridFields:
+def grid_fields(space: FieldTransform, density: Coefficients, amplitude: Coefficients) -> GridFields:
     """Fields on the grids from coefficients."""
     return GridFields(
-        density_of(ball.synthesise(density)),
-        amplitude_of(ball.synthesise(amplitude)),
-        amplitude_of(ball.synthesise(ball.amplitude(density))),
+        density_of(space.synthesise(density)),
+        space.amplitude_of(space.synthesise(amplitude)),
+        space.amplitude_of(space.synthesise(space.amplitude(density))),
     )
 
 
 def average(
-    ball: BallTransform,
+    space: FieldTransform,
     volumes: Sequence[Volume],
     apply: Callable[[Callable, Iterable], Iterable] = map,
     sink: Callable[[int, GridFields], None] | None = None,
@@ -136,9 +136,9 @@ def average(
     ----------
     apply : as `map`; may work in parallel, results in order.
     """
-    from_density = np.zeros((ball.angular.n_theta, ball.angular.n_phi, ball.radial.n_points))
+    from_density = np.zeros((*space.shape, space.radial.n_points))
     from_amplitude = np.zeros_like(from_density)
-    all_fields = apply(lambda volume: grid_fields(ball, volume.density, volume.amplitude), volumes)
+    all_fields = apply(lambda volume: grid_fields(space, volume.density, volume.amplitude), volumes)
     for position, fields in enumerate(all_fields):
         from_density += squared_modulus(fields.ft_density)
         from_amplitude += squared_modulus(fields.amplitude)
@@ -171,14 +171,14 @@ def mean_coefficients(parts: Sequence[Coefficients]) -> Coefficients:
     return total / len(parts)
 
 
-def centred(ball: BallTransform, average_of: Average) -> Average:
+def centred(space: FieldTransform, average_of: Average) -> Average:
     """The average with its centre of mass at the origin (the half averages and intensities are not touched)."""
-    density = ball.synthesise(average_of.density)
-    centre = centre_of_mass(ball, density[0])
+    density = space.synthesise(average_of.density)
+    centre = centre_of_mass(space, density[0])
     return replace(
         average_of,
-        density=moved(ball, average_of.density, centre),
-        amplitude=moved_amplitude(ball, average_of.amplitude, centre),
+        density=moved(space, average_of.density, centre),
+        amplitude=moved_amplitude(space, average_of.amplitude, centre),
     )
 
 

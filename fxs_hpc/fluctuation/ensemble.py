@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.fluctuation.alignment import Volume, align, share_of_shells, shell_weights
 from fxs_hpc.fluctuation.averaging import accepted, mean_coefficients
-from fxs_hpc.fluctuation.fourier import BallTransform
+from fxs_hpc.fluctuation.field_transform import FieldTransform
 
 MAX_REFERENCES = 3
 LEAST_SHARE = 0.1
@@ -33,13 +33,13 @@ class Ensemble:
     accepted: tuple[int, ...]
 
 
-def matching_shells(ball: BallTransform, reference: Volume, ids: Sequence[int] | None, support_radius: float) -> Shells:
+def matching_shells(space: FieldTransform, reference: Volume, ids: Sequence[int] | None, support_radius: float) -> Shells:
     """Weights r^2 dr of the shells `ids`, or of all shells within `support_radius` (A) where `ids` are no good.
 
     Numbers beyond the grid are left out. Shells that together hold less than a tenth of the reference's angular variation tell
     nothing about its orientation (shells 20..80 of a 128 shell grid lie within the particle, of a 64 shell grid outside it).
     """
-    radial = ball.radial
+    radial = space.radial
     everywhere = np.where(radial.r <= support_radius, radial.r_weights, 0.0)
     if ids is None:
         return Shells(everywhere, None)
@@ -59,7 +59,7 @@ def matching_shells(ball: BallTransform, reference: Volume, ids: Sequence[int] |
 
 
 def align_ensemble(
-    ball: BallTransform,
+    space: FieldTransform,
     prepared: Sequence[Volume],
     weights: NDArray[np.floating],
     references: Sequence[int],
@@ -82,30 +82,30 @@ def align_ensemble(
     """
     best: Ensemble | None = None
     for reference in references[:MAX_REFERENCES]:
-        attempt = _onto(ball, prepared, prepared[reference], weights, error_limit, refine_shift, apply, reference)
+        attempt = _onto(space, prepared, prepared[reference], weights, error_limit, refine_shift, apply, reference)
         if best is None or len(attempt.accepted) > len(best.accepted):
             best = attempt
         if 2 * len(best.accepted) > len(prepared):
             break
     assert best is not None
     for _ in range(rounds - 1):
-        best = _refined(ball, best, weights, error_limit, refine_shift, apply)
+        best = _refined(space, best, weights, error_limit, refine_shift, apply)
     return best
 
 
 def _refined(
-    ball: BallTransform, ensemble: Ensemble, weights: NDArray[np.floating], error_limit: float, refine_shift: bool, apply: Apply
+    space: FieldTransform, ensemble: Ensemble, weights: NDArray[np.floating], error_limit: float, refine_shift: bool, apply: Apply
 ) -> Ensemble:
     """All volumes laid onto the average of those accepted, from where they are."""
     kept = [ensemble.volumes[i] for i in ensemble.accepted]
     density = mean_coefficients([volume.density for volume in kept])
     target = replace(kept[0], density=density, matched=mean_coefficients([volume.matched for volume in kept]))
-    volumes = tuple(apply(lambda v: align(ball, target, v, weights, refine_shift, from_here=True), ensemble.volumes))
+    volumes = tuple(apply(lambda v: align(space, target, v, weights, refine_shift, from_here=True), ensemble.volumes))
     return Ensemble(volumes, ensemble.reference, accepted([volume.error for volume in volumes], error_limit))
 
 
 def _onto(
-    ball: BallTransform,
+    space: FieldTransform,
     prepared: Sequence[Volume],
     target: Volume,
     weights: NDArray[np.floating],
@@ -115,6 +115,6 @@ def _onto(
     reference: int,
 ) -> Ensemble:
     others = [volume for i, volume in enumerate(prepared) if i != reference]
-    aligned = list(apply(lambda volume: align(ball, target, volume, weights, refine_shift), others))
+    aligned = list(apply(lambda volume: align(space, target, volume, weights, refine_shift), others))
     aligned.insert(reference, target)
     return Ensemble(tuple(aligned), reference, accepted([volume.error for volume in aligned], error_limit))

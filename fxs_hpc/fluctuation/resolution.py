@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.fluctuation.averaging import Average, squared_modulus
-from fxs_hpc.fluctuation.fourier import BallTransform, amplitude_of
+from fxs_hpc.fluctuation.field_transform import FieldTransform
 from fxs_hpc.harmonics.wigner import Coefficients
 
 HALF_BIT_SNR = np.sqrt(2) - 1
@@ -27,9 +27,9 @@ def transfer_function(
 
     Parameters
     ----------
-    amplitudes : a1, a2, averages of the aligned amplitudes, (n_theta, n_phi, N) complex.
+    amplitudes : a1, a2, averages of the aligned amplitudes, (..., N) complex.
     intensities : b1^2, b2^2, averages of the aligned intensities.
-    solid_angle : (n_theta, n_phi) weights of the directions (the reference program weights all grid points alike).
+    solid_angle : weights (n_theta, n_phi) or (n_phi,) of the directions (the reference program weights all grid points alike).
 
     Notes
     -----
@@ -41,32 +41,33 @@ def transfer_function(
     empty = denominator == 0
     ratio = np.sqrt((numerator / np.where(empty, 1, denominator)).astype(complex))
     ratio[empty] = np.where(numerator[empty] == 0, 1, 0)
-    weights = (solid_angle / solid_angle.sum())[:, :, None]
-    mean = (weights * ratio).sum(axis=(0, 1))
-    return ShellCurve(mean, np.sqrt((weights * squared_modulus(ratio - mean)).sum(axis=(0, 1))))
+    weights = solid_angle.ravel() / solid_angle.sum()
+    ratio = ratio.reshape(len(weights), -1)
+    mean = weights @ ratio
+    return ShellCurve(mean, np.sqrt(weights @ squared_modulus(ratio - mean)))
 
 
-def transfer_functions(ball: BallTransform, average: Average) -> dict[str, ShellCurve]:
+def transfer_functions(space: FieldTransform, average: Average) -> dict[str, ShellCurve]:
     """The four variants: averaged density, averaged stored amplitude, and both mixed.
 
     With F = FT(mean density), A = mean amplitude, I_F = mean |FT density_i|^2, I_A = mean |amplitude_i|^2:
     PRTF (F, A; I_F, I_A), PRTF_from_density (F, F; I_F, I_F), PRTF_from_ft_density (A, A; I_A, I_A), PRTF_ftI (F, F; I_A, I_A).
     """
-    ft_density = amplitude_of(ball.synthesise(ball.amplitude(average.density)))
-    amplitude = amplitude_of(ball.synthesise(average.amplitude))
+    ft_density = space.amplitude_of(space.synthesise(space.amplitude(average.density)))
+    amplitude = space.amplitude_of(space.synthesise(average.amplitude))
     return transfer_functions_of(
         ft_density,
         amplitude,
         average.intensity_from_densities,
         average.intensity_from_ft_densities,
-        ball.angular.solid_angle,
+        space.angle_weights,
     )
 
 
 def transfer_functions_of(
     ft_density: NDArray, amplitude: NDArray, intensity_from_densities: NDArray, intensity_from_ft_densities: NDArray, solid_angle: NDArray
 ) -> dict[str, ShellCurve]:
-    """`transfer_functions` of grid fields (n_theta, n_phi, N)."""
+    """`transfer_functions` of grid fields (..., N)."""
     i_f, i_a = intensity_from_densities, intensity_from_ft_densities
     variants = {
         "PRTF": ((ft_density, amplitude), (i_f, i_a)),
@@ -90,7 +91,7 @@ def shell_correlation(
 
     Parameters
     ----------
-    a, b : coefficients (L+1, L+1, 2, N) of real fields h (`fxs.fourier`).
+    a, b : coefficients (L+1, L+1 or 1, 2, N) of real fields h (`field_transform`).
     bins : (N,) bin number of each shell; by default each shell by itself.
     weights : (N,) weights of the shells in a bin (q^2 dq).
     """
@@ -102,27 +103,29 @@ def shell_correlation(
     return np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)
 
 
-def half_set_correlation(ball: BallTransform, average: Average) -> NDArray[np.float64] | None:
+def half_set_correlation(space: FieldTransform, average: Average) -> NDArray[np.float64] | None:
     """FSC (N,) between the averages of the runs at even and at odd positions; None for a single run."""
     if average.half_densities is None:
         return None
-    even, odd = (ball.amplitude(half[..., : ball.radial.n_points]) for half in average.half_densities)
+    even, odd = (space.amplitude(half[..., : space.radial.n_points]) for half in average.half_densities)
     return shell_correlation(even, odd)
 
 
-def pseudo_correlation(ball: BallTransform, average: Average) -> NDArray[np.float64]:
+def pseudo_correlation(space: FieldTransform, average: Average) -> NDArray[np.float64]:
     """FSC (N,) between FT(mean density) and the mean of the stored amplitudes: how far both projections agree."""
-    n = ball.radial.n_points
-    return shell_correlation(ball.amplitude(average.density[..., :n]), average.amplitude[..., :n])
+    n = space.radial.n_points
+    return shell_correlation(space.amplitude(average.density[..., :n]), average.amplitude[..., :n])
 
 
-def half_bit_curve(q: NDArray[np.floating], q_step: float, diameter: float) -> NDArray[np.float64]:
+def half_bit_curve(q: NDArray[np.floating], q_step: float, diameter: float, dimensions: int = 3) -> NDArray[np.float64]:
     """FSC (N,) at which each half average holds half a bit of information per Shannon voxel.
 
     (x + (2 sqrt(x) + 1)/sqrt(p)) / (x + 1 + 2 sqrt(x)/sqrt(p)), x = SNR/2, SNR = sqrt(2) - 1 (van Heel and Schatz, J. Struct.
-    Biol. 151, 250 (2005)); p = q^2 dq 4 pi / (2 pi / diameter)^3 / 2 independent points of a real object `diameter` A across.
+    Biol. 151, 250 (2005)); p = 4 pi q^2 dq / (2 pi / diameter)^3 / 2 independent points of a real object `diameter` A across, on a
+    ring of the plane 2 pi q dq / (2 pi / diameter)^2 / 2.
     """
-    points = np.maximum(4 * np.pi * q**2 * q_step / (2 * np.pi / diameter) ** 3 / 2, 1.0)
+    area = 4 * np.pi * q**2 if dimensions == 3 else 2 * np.pi * q
+    points = np.maximum(area * q_step / (2 * np.pi / diameter) ** dimensions / 2, 1.0)
     x = HALF_BIT_SNR / 2
     return (x + (2 * np.sqrt(x) + 1) / np.sqrt(points)) / (x + 1 + 2 * np.sqrt(x) / np.sqrt(points))
 

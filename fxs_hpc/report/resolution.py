@@ -36,7 +36,12 @@ def plot_prtf(
 
 
 def plot_fsc(
-    path: Path, q: NDArray[np.floating], curves: Mapping[str, NDArray], half_bit: NDArray[np.floating], resolution: float | None
+    path: Path,
+    q: NDArray[np.floating],
+    curves: Mapping[str, NDArray],
+    half_bit: NDArray[np.floating],
+    resolution: float | None,
+    title: str = "Fourier shell correlation",
 ) -> None:
     """Fourier shell correlations over q with the half-bit curve; `resolution` (A) is where the first curve falls below it."""
     figure, axis = _figure(q, "FSC")
@@ -44,9 +49,17 @@ def plot_fsc(
         axis.plot(q, values, color=colour, lw=2.0, label=name)
     axis.plot(q, half_bit, color="0.4", ls="--", lw=1.2, label="half-bit")
     text = f"resolution {resolution:.1f} Å" if resolution else f"above the half-bit curve up to q max ({2 * np.pi / q[-1]:.1f} Å)"
-    axis.set_title(f"Fourier shell correlation, {text}", fontsize=11, pad=34)
+    axis.set_title(f"{title}, {text}", fontsize=11, pad=34)
     axis.set_ylim(min(-0.05, *(float(np.min(values)) for values in curves.values())), 1.05)
     axis.legend(loc="lower left", fontsize=8, framealpha=0.9)
+    _save(figure, path)
+
+
+def plot_invariant_overlap(path: Path, q: NDArray[np.floating], overlap: NDArray[np.floating]) -> None:
+    """FQCB (N,) over q: agreement of the rotational invariants of the averaged density and of the averaged amplitude."""
+    figure, axis = _figure(q, "FQCB")
+    axis.plot(q, overlap, color=COLOURS[0], lw=2.0)
+    axis.set_title("Overlap of the invariants of density and amplitude", fontsize=11, pad=34)
     _save(figure, path)
 
 

@@ -72,7 +72,7 @@ def test_random_pose_and_hand_are_found(ball, blobs, seed, hand):
     assert aligned.error < 1e-4
     # Where the object was stored, each point x lies at matrix @ x + shift: the pose must lead back.
     points = np.random.default_rng(0).uniform(-30, 30, (5, 3))
-    np.testing.assert_allclose(pose_of(aligned)(points @ matrix.T + shift), points, atol=0.05)
+    np.testing.assert_allclose(pose_of(ball, aligned)(points @ matrix.T + shift), points, atol=0.05)
     difference = ball.synthesise(aligned.amplitude - reference.amplitude)[0]
     assert np.abs(difference).max() < 2e-2 * np.abs(reference.amplitude).max()
 
@@ -80,7 +80,7 @@ def test_random_pose_and_hand_are_found(ball, blobs, seed, hand):
 def test_rotation_is_accurate_to_a_hundredth_of_a_degree(ball, blobs):
     matrix, _ = random_pose(3, False)
     aligned = align(ball, volume(ball, blobs), volume(ball, blobs.moved(matrix)), ball.radial.r_weights)
-    assert np.degrees(Rotation.from_matrix(pose_of(aligned).matrix @ matrix).magnitude()) < 0.01
+    assert np.degrees(Rotation.from_matrix(pose_of(ball, aligned).matrix @ matrix).magnitude()) < 0.01
 
 
 def test_second_round_refines_without_searching(ball, blobs):
@@ -90,7 +90,7 @@ def test_second_round_refines_without_searching(ball, blobs):
     second = align(ball, reference, first, ball.radial.r_weights, from_here=True)
     assert len(second.angles) == 2 and second.inverted
     points = np.random.default_rng(0).uniform(-30, 30, (5, 3))
-    np.testing.assert_allclose(pose_of(second)(points @ matrix.T + shift), points, atol=0.05)
+    np.testing.assert_allclose(pose_of(ball, second)(points @ matrix.T + shift), points, atol=0.05)
 
 
 def test_alignment_inside_supports_ignores_what_lies_outside(ball, blobs):
@@ -101,7 +101,7 @@ def test_alignment_inside_supports_ignores_what_lies_outside(ball, blobs):
     support = np.broadcast_to(~away, dirty.shape)
     ready = prepare(ball, dirty, blobs.moved(matrix).amplitude(ball), centred=False, support=support)
     aligned = align(ball, volume(ball, blobs), ready, ball.radial.r_weights, refine_shift=False)
-    assert np.degrees(Rotation.from_matrix(pose_of(aligned).matrix @ matrix).magnitude()) < 1
+    assert np.degrees(Rotation.from_matrix(pose_of(ball, aligned).matrix @ matrix).magnitude()) < 1
 
 
 def test_shift_is_found(ball, blobs):

@@ -7,7 +7,8 @@ import pytest
 from fxs_hpc.files.reconstructions import open_source
 from fxs_hpc.fluctuation.alignment import align, other_hand, prepare, relative_error, shell_weights
 from fxs_hpc.fluctuation.averaging import squared_modulus
-from fxs_hpc.fluctuation.fourier import BallTransform, amplitude_fields, amplitude_of, density_fields
+from fxs_hpc.fluctuation.field_transform import density_fields
+from fxs_hpc.fluctuation.fourier import BallTransform
 from fxs_hpc.fluctuation.resolution import transfer_functions_of
 from fxs_hpc.fluctuation.so3 import correlation_map, euler_grid
 from fxs_hpc.harmonics.wigner import rotate
@@ -53,10 +54,10 @@ def test_the_reference_run_is_the_centred_normalised_one_of_least_error(case):
     assert min(source.last_errors("main"), key=source.last_errors("main").get) == "1"
     assert difference(ball.synthesise(prepared[1].density)[0], field(file, "aligned/0/real_density")) < 1e-13
     # The reference keeps the shifted amplitude as it is on the grid; here it is limited to the orders up to L like everything else.
-    ramped = ball.shifted(amplitude_fields(source.load("1").amplitude, 1), prepared[1].centre) / prepared[1].scaling_factor
+    ramped = ball.shifted(ball.amplitude_fields(source.load("1").amplitude, 1), prepared[1].centre) / prepared[1].scaling_factor
     expected = field(file, "aligned/0/reciprocal_density")
-    assert difference(amplitude_of(ramped), expected) < 1e-13
-    assert difference(amplitude_of(ball.synthesise(prepared[1].amplitude)), expected) < 0.05
+    assert difference(ball.amplitude_of(ramped), expected) < 1e-13
+    assert difference(ball.amplitude_of(ball.synthesise(prepared[1].amplitude)), expected) < 0.05
 
 
 @pytest.mark.parametrize(("run", "name"), [(0, "1"), (2, "2")])
@@ -64,7 +65,7 @@ def test_rotation_metric_and_angles(case, run, name):
     _, ball, prepared, file = case
     # The reference stores the metric of the point inverse it made by one more transform and back, over (beta, gamma, alpha) that
     # run backwards from pi; its angles are (gamma + pi, beta, alpha + pi) in the terms used here.
-    mirrored = ball.density(ball.amplitude(other_hand(prepared[run], N).density))
+    mirrored = ball.density(ball.amplitude(other_hand(ball, prepared[run]).density))
     metric = correlation_map(prepared[1].density, mirrored, RANGE_WEIGHTS)
     back = (10 - np.arange(20)) % 20
     expected = file[f"rotation_metric/{name}/0"][()].reshape(20, 20, 20)
@@ -97,7 +98,7 @@ def test_average_and_intensities_are_means_over_the_aligned(case):
     _, ball, _, file = case
     aligned = [field(file, f"aligned/{i}/real_density") for i in range(2)]
     np.testing.assert_array_equal(field(file, "average/real_density"), np.mean(aligned, axis=0))
-    transforms = [amplitude_of(ball.synthesise(ball.amplitude(ball.analyse(density_fields(d))))) for d in aligned]
+    transforms = [ball.amplitude_of(ball.synthesise(ball.amplitude(ball.analyse(density_fields(d))))) for d in aligned]
     intensity = np.mean([squared_modulus(f) for f in transforms], axis=0)
     assert difference(intensity, field(file, "average/intensity_from_densities")) < 1e-13
 
@@ -105,7 +106,7 @@ def test_average_and_intensities_are_means_over_the_aligned(case):
 def test_transfer_functions_from_the_stored_averages(case):
     _, ball, _, file = case
     density, amplitude = field(file, "average/real_density"), field(file, "average/reciprocal_density")
-    transform = amplitude_of(ball.synthesise(ball.amplitude(ball.analyse(density_fields(density)))))
+    transform = ball.amplitude_of(ball.synthesise(ball.amplitude(ball.analyse(density_fields(density)))))
     intensities = [field(file, f"average/intensity_from_{name}") for name in ("densities", "ft_densities")]
     # The reference weights all grid points of a shell alike, which favours the poles.
     curves = transfer_functions_of(transform, amplitude, *intensities, np.ones(density.shape[:2]))

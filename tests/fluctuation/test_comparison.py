@@ -7,9 +7,9 @@ from scipy.spatial.transform import Rotation
 from fxs_hpc.errors import DataError
 from fxs_hpc.fluctuation import shapes
 from fxs_hpc.fluctuation.alignment import align, moved, prepare
-from fxs_hpc.fluctuation.comparison import Truth, compare, compare_run, truth_of, truth_of_samples, truth_of_shapes
-from fxs_hpc.fluctuation.fourier import amplitude_of, inverted
+from fxs_hpc.fluctuation.comparison import compare, compare_run
 from fxs_hpc.fluctuation.so3 import euler_angles
+from fxs_hpc.fluctuation.true_object import Truth, truth_of, truth_of_samples, truth_of_shapes
 from fxs_hpc.harmonics.wigner import rotate
 
 CENTRES = [(0.0, 0, 0), (30.0, np.pi / 2, 0), (32.0, 1.0, 2.0), (28.0, 2.2, 4.0)]
@@ -28,9 +28,9 @@ def truth(ball, solids):
 def stored(ball, truth, seed, hand):
     """Band-limited truth in a random pose, as a reconstruction would be stored."""
     coef = rotate(truth.band_limited, euler_angles(Rotation.random(random_state=seed)))
-    coef = inverted(coef, ball.radial.n_points) if hand else coef
+    coef = ball.inverted(coef) if hand else coef
     coef = moved(ball, coef, np.random.default_rng(seed).uniform(-4, 4, 3))
-    return ball.synthesise(coef)[0], amplitude_of(ball.synthesise(ball.amplitude(coef)))
+    return ball.synthesise(coef)[0], ball.amplitude_of(ball.synthesise(ball.amplitude(coef)))
 
 
 def test_band_limited_truth_is_the_blurred_object(ball, solids, truth):
@@ -71,7 +71,7 @@ def test_runs_are_judged_in_their_own_pose(ball, truth):
 
 def test_raw_correlation_of_the_sharp_object_itself(ball, solids, truth):
     sharp = np.moveaxis(shapes.density_on(solids, ball.radial.r, ball.angular.theta, ball.angular.phi), 0, -1)
-    amplitude = amplitude_of(ball.synthesise(ball.amplitude(ball.analyse(sharp[None]))))
+    amplitude = ball.amplitude_of(ball.synthesise(ball.amplitude(ball.analyse(sharp[None]))))
     run = prepare(ball, sharp, amplitude)
     comparison = compare(ball, run.density, run.scaling_factor, truth)
     assert compare_run(ball, sharp, run, comparison).raw > 0.98

@@ -14,12 +14,13 @@ from fxs_hpc.errors import DataError, InputFileError
 from fxs_hpc.files.vts import read_vts
 from fxs_hpc.fluctuation import shapes
 from fxs_hpc.fluctuation.alignment import moved
-from fxs_hpc.fluctuation.comparison import truth_of_shapes
-from fxs_hpc.fluctuation.fourier import BallTransform, amplitude_of, inverted
+from fxs_hpc.fluctuation.fourier import BallTransform
 from fxs_hpc.fluctuation.so3 import euler_angles
+from fxs_hpc.fluctuation.true_object import truth_of_shapes
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 from fxs_hpc.harmonics.wigner import rotate
 from fxs_hpc.stages.fxs import average
+from fxs_hpc.stages.fxs.average_inputs import working_order
 from fxs_hpc.stages.fxs.context import Context
 from fxs_hpc.stages.fxs.workspace import Workspace
 
@@ -51,10 +52,10 @@ def write_data(path: Path, seeds, errors, dtype=np.float64, complex_density=Fals
             file[f"projection_matrices/{order}"] = np.full((radial.n_points, 2), float(order))
         for key, (seed, error) in enumerate(zip(seeds, errors)):
             coef = rotate(truth, euler_angles(Rotation.random(random_state=seed)))
-            coef = inverted(coef, radial.n_points) if seed % 2 else coef
+            coef = transform.inverted(coef) if seed % 2 else coef
             coef = moved(transform, coef, np.random.default_rng(seed).uniform(-3, 3, 3))
             density = np.moveaxis(transform.synthesise(coef)[0], -1, 0).astype(dtype)
-            amplitude = np.moveaxis(amplitude_of(transform.synthesise(transform.amplitude(coef))), -1, 0)
+            amplitude = np.moveaxis(transform.amplitude_of(transform.synthesise(transform.amplitude(coef))), -1, 0)
             group = file.create_group(f"reconstruction_results/{key}")
             group["last_real_density"] = density + 0j if complex_density else density
             group["last_reciprocal_density"] = amplitude.astype(np.result_type(dtype, np.complex64))
@@ -281,9 +282,9 @@ def test_working_order_on_fine_and_on_coarse_grids():
         def __init__(self, n_theta, n_phi, used):
             self.angular, self.used_order = AngularGrid(n_theta, n_phi), used
 
-    assert average.working_order(Source(108, 216, 63)) == 76
-    assert average.working_order(Source(72, 140, 64)) == 69
-    assert average.working_order(Source(32, 20, 9)) == 9
+    assert working_order(Source(108, 216, 63)) == 76
+    assert working_order(Source(72, 140, 64)) == 69
+    assert working_order(Source(32, 20, 9)) == 9
 
 
 def test_parallel_map_keeps_the_order():

@@ -39,41 +39,41 @@ def chain(home, ccd):
 
 
 def test_none_wanted(tmp_path):
-    assert find_model(False, [tmp_path / "data.h5"], workspace(tmp_path)) is None
+    assert find_model(False, [tmp_path / "data.h5"], workspace(tmp_path), 3) is None
 
 
 def test_automatic_follows_the_chain_to_the_simulation(tmp_path):
     ccd = write_simulation(tmp_path / "ccd/run_0/ccd.h5")
-    found = find_model("auto", [chain(tmp_path, ccd)], workspace(tmp_path))
+    found = find_model("auto", [chain(tmp_path, ccd)], workspace(tmp_path), 3)
     assert found.path == ccd.resolve() and found.model.shapes[0].size == 10
 
 
 def test_automatic_finds_nothing_for_measured_data(tmp_path):
     ccd = write_simulation(tmp_path / "ccd/run_0/ccd.h5", with_model=False)
-    assert find_model("auto", [chain(tmp_path, ccd)], workspace(tmp_path)) is None
-    assert find_model("auto", [tmp_path / "nowhere/data.h5"], workspace(tmp_path)) is None
+    assert find_model("auto", [chain(tmp_path, ccd)], workspace(tmp_path), 3) is None
+    assert find_model("auto", [tmp_path / "nowhere/data.h5"], workspace(tmp_path), 3) is None
 
 
 def test_latest_simulation_of_the_structure(tmp_path):
     ccd = write_simulation(tmp_path / "data/fxs/ccd/3d_case.h5")
-    assert find_model("latest", [], workspace(tmp_path)).path == ccd
+    assert find_model("latest", [], workspace(tmp_path), 3).path == ccd
 
 
 def test_samples_of_a_density(tmp_path):
     np.savez(tmp_path / "m.npz", density=np.ones((3, 4, 5)), r=np.arange(3.0), theta=np.arange(4.0), phi=np.arange(5.0))
-    found = find_model("m.npz", [], workspace(tmp_path))
+    found = find_model("m.npz", [], workspace(tmp_path), 3)
     assert found.model.shapes == () and found.model.density.shape == (3, 4, 5)
 
 
 def test_what_cannot_be_a_model_is_refused(tmp_path):
     with pytest.raises(InputFileError, match="no such file"):
-        find_model("absent.h5", [], workspace(tmp_path))
+        find_model("absent.h5", [], workspace(tmp_path), 3)
     write_simulation(tmp_path / "c.h5", with_model=False)
     with pytest.raises(InputFileError, match="holds no model"):
-        find_model("c.h5", [], workspace(tmp_path))
+        find_model("c.h5", [], workspace(tmp_path), 3)
     np.savez(tmp_path / "m.npz", density=np.ones((3, 4, 5)), r=np.arange(3.0), theta=np.arange(4.0))
     with pytest.raises(InputFileError, match="density, r, theta, phi"):
-        find_model("m.npz", [], workspace(tmp_path))
+        find_model("m.npz", [], workspace(tmp_path), 3)
     np.savez(tmp_path / "m.npz", density=np.ones((3, 4, 5)), r=np.arange(3.0), theta=np.arange(4.0), phi=np.arange(6.0))
     with pytest.raises(InputFileError, match="shape"):
-        find_model("m.npz", [], workspace(tmp_path))
+        find_model("m.npz", [], workspace(tmp_path), 3)
