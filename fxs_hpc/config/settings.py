@@ -59,13 +59,24 @@ def load(command: str, name_or_path: str, home: Path, overrides: Mapping[str, An
     """
     source = find(command, name_or_path, home)
     layer, notes = _default_layer(command, home, source)
-    tree = _merged(layer, {key: value for key, value in documents.read(source).items() if key != PROVENANCE})
+    where = f"{source} with --set {', '.join(overrides)}" if overrides else str(source)
+    return _checked(command, _merged(layer, documents.read(source)), overrides, source, where, notes)
+
+
+def assembled(command: str, tree: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Loaded:
+    """Settings of `command` from a tree made in a program instead of a file; see `load`."""
+    return _checked(command, dict(tree), overrides, Path("<dictionary>"), f"settings of {command}", ())
+
+
+def _checked(
+    command: str, tree: dict[str, Any], overrides: Mapping[str, Any] | None, source: Path, where: str, notes: tuple[str, ...]
+) -> Loaded:
+    tree.pop(PROVENANCE, None)
     for key, value in (overrides or {}).items():
         tree = _merged(tree, _nested(key, value))
     try:
         model, plain = build(command, tree)
     except SettingsError as error:
-        where = f"{source} with --set {', '.join(overrides)}" if overrides else source
         raise SettingsError(f"{where}: {error}") from None
     if command != "reconstruct" and lookup(plain, "GPU.use") is True:
         notes = (*notes, "GPU.use: this command computes on the CPU")

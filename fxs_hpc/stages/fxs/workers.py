@@ -2,12 +2,14 @@
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 
 from fxs_hpc.errors import FxsError
 from fxs_hpc.stages.fxs.phasing_problem import Problem
@@ -73,11 +75,23 @@ class _Worker:
         return f"its process died ({how}{memory}); --resume continues it"
 
 
+@contextmanager
+def _without_main_script() -> Iterator[None]:
+    """Processes started meanwhile do not run the script again from which reconstruct was called: it need not guard its lines."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
 def _started(problem: Problem, folder: Path, mark: str) -> _Worker:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(problem, there, folder, mark), daemon=True)
-    process.start()
+    with _without_main_script():
+        process.start()
     there.close()
     return _Worker(process, here)
 
