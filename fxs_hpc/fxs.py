@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.config import ini
 from fxs_hpc.config.fields import Section
+from fxs_hpc.config.nearest import suggestion
 from fxs_hpc.config.settings import Loaded, assembled, load
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.stages.fxs import running
@@ -53,11 +54,11 @@ class Result:
         Raises
         ------
         InputFileError
-            There is no such field; names those there are.
+            There is no such field.
         """
         with h5py.File(self.file) as file:
             if not isinstance(file.get(name), h5py.Dataset):
-                raise InputFileError(f"{self.file}: has no field {name!r}; there are {', '.join(self.fields())}")
+                raise InputFileError(f"{self.file}: has no field {name!r}{suggestion(name, self.fields())}; fields() lists them")
             return np.asarray(file[name][()])
 
     def fields(self) -> dict[str, tuple[int, ...]]:

@@ -202,7 +202,8 @@ def first(ranks: Communicator, function: Callable[[], Value]) -> Value:
     outcome = _alone(ranks, function) if ranks.rank == 0 else (None, None)
     value, failure = ranks.broadcast(outcome)
     if failure is not None:
-        failure.add_note(EVERYWHERE)
+        if ranks.size > 1:
+            failure.add_note(EVERYWHERE)
         raise failure
     return value  # type: ignore[return-value]
 
