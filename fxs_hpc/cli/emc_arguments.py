@@ -36,11 +36,15 @@ def _file(name: str, text: str) -> Callable[[], click.Parameter]:
     return lambda: click.Option([f"--{name}"], type=click.Path(dir_okay=False, path_type=Path), help=text)
 
 
+def _time_limit() -> click.Parameter:
+    return click.Option(["--time-limit"], type=TimeLimit(), help="Stop cleanly before this is over: 90 (minutes), 1:30:00, 1-12.")
+
+
 _ITERATING = (
     _count("iterations", required=True),
     _flag("resume", "Continue after the last complete iteration."),
     _flag("until-converged", "Stop as soon as nothing changes any more; ITERATIONS is the most."),
-    lambda: click.Option(["--time-limit"], type=TimeLimit(), help="Stop cleanly before this is over: 90 (minutes), 1:30:00, 1-12."),
+    _time_limit,
 )
 
 EXTRA: Mapping[str, Sequence[Callable[[], click.Parameter]]] = {
@@ -68,7 +72,15 @@ EXTRA: Mapping[str, Sequence[Callable[[], click.Parameter]]] = {
         ),
         lambda: click.Option(["--edge"], type=click.IntRange(16, 2048), help="Points along an edge, at most; without it map_edge."),
     ),
-    "resolution": (_flag("resume", "Go on with halves that are there."),),
+    "resolution": (
+        _flag("resume", "Go on with halves that are there."),
+        lambda: click.Option(
+            ["--method"],
+            type=click.Choice(["off-grid", "grid"]),
+            help="refine-orientations, or low-res-emc to local-update; without it resolution_method.",
+        ),
+        _time_limit,
+    ),
     "cal-CC": (lambda: click.Option(["--shells"], type=click.IntRange(min=3), default=10, help="Shells of equal volume (10)."),),
     "refine-orientations": (
         _count("rounds", required=False, default=3),

@@ -10,6 +10,7 @@ from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.config.emc.reduction import Reduction
 from fxs_hpc.config.emc.refinement import Refinement
 from fxs_hpc.config.emc.rejection import RejectionKeys
+from fxs_hpc.config.emc.resolution import Resolution
 from fxs_hpc.config.emc.simulation import Simulation
 from fxs_hpc.config.fields import Section
 
@@ -28,4 +29,5 @@ SECTIONS: Mapping[str, type[Section]] = {
     "rej-frames": RejectionKeys,
     "local-update": LocalUpdate,
     "refine-orientations": Refinement,
+    "resolution": Resolution,
 }

@@ -27,17 +27,19 @@ FOLDER = "cal-CC"
 COLUMNS = "d_max d_min cc_half cc_star r_split completeness multiplicity i_over_sigma pairs observed possible".split()
 
 
-def run(context: Context, shells: int = 10) -> None:
+def run(context: Context, shells: int = 10, kind: str | None = None) -> None:
     """Merge, compare the halves, write.
 
     Parameters
     ----------
     shells : int
         Number of shells of equal volume.
+    kind : str, optional
+        Of `merged_intensities.KINDS`; the best there is without it.
     """
     lattice = inputs.lattice(context)
     group = sym_op.read(context.home / "aux" / "sym-op.dat", lattice)
-    kind = newest_kind(context)
+    kind = kind or newest_kind(context)
     target = context.home / FOLDER
     target.mkdir(exist_ok=True)
     halves = _halves(context, kind, group)

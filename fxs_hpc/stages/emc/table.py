@@ -17,6 +17,7 @@ from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.config.emc.reduction import Reduction
 from fxs_hpc.config.emc.refinement import Refinement
 from fxs_hpc.config.emc.rejection import RejectionKeys
+from fxs_hpc.config.emc.resolution import Resolution
 from fxs_hpc.config.emc.simulation import Simulation
 from fxs_hpc.config.fields import Section
 
@@ -320,11 +321,16 @@ _ROWS = (
         "resolution",
         "mpi",
         "cal-CC",
-        "Two halves of the frames, each refined on its own, and how well they agree.",
-        (Detector, Frames, Background, Crystal, Lattice, Rotations, Reduction, Reconstruction, LocalUpdate, Refinement),
+        "Two halves of the frames, each reconstructed on its own, and how well they agree.",
+        (
+            *(Detector, Frames, Background, Peaks, Crystal, Lattice, Rotations, Reduction, Maps, Reconstruction, RejectionKeys),
+            *(LocalUpdate, Refinement, Resolution),
+        ),
         reads=("{refine_dir}/history.jsonl", "cal-CC/merged.mtz"),
         makes=("cal-CC/cc.dat", "cal-CC/shells.csv"),
         arguments=("--resume",),
+        iterating=True,
+        timed=True,
     ),
 )
 
