@@ -13,7 +13,6 @@ from numpy.typing import DTypeLike, NDArray
 
 Value = TypeVar("Value")
 
-EVERYWHERE = "raised on every rank"
 LAUNCHED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
 """Variables that a launcher of MPI ranks sets (Open MPI, MPICH and Intel MPI, srun with PMIx, Hydra)."""
 
@@ -202,8 +201,7 @@ def first(ranks: Communicator, function: Callable[[], Value]) -> Value:
     outcome = _alone(ranks, function) if ranks.rank == 0 else (None, None)
     value, failure = ranks.broadcast(outcome)
     if failure is not None:
-        if ranks.size > 1:
-            failure.add_note(EVERYWHERE)
+        failure.raised_everywhere = True  # type: ignore[attr-defined]
         raise failure
     return value  # type: ignore[return-value]
 
@@ -233,7 +231,7 @@ def share(ranks: Communicator, values: Callable[[], NDArray]) -> NDArray:
 
 def is_everywhere(error: BaseException) -> bool:
     """Whether `first` has raised `error` on every rank."""
-    return EVERYWHERE in getattr(error, "__notes__", ())
+    return getattr(error, "raised_everywhere", False)
 
 
 def name(ranks: Communicator) -> str:
