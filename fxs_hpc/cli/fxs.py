@@ -16,7 +16,7 @@ from fxs_hpc.cli.share import Share
 from fxs_hpc.config import ini
 from fxs_hpc.config.commands import COMMANDS, command_named
 from fxs_hpc.config.document import commented_yaml
-from fxs_hpc.config.settings import Loaded
+from fxs_hpc.config.settings import Loaded, available
 from fxs_hpc.errors import DataError, InputFileError, SettingsError, UsageError
 from fxs_hpc.parallel.communicator import Communicator, communicator, first
 from fxs_hpc.stages.fxs import running
@@ -45,8 +45,16 @@ Examples:
 """
 
 
+def _completions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Commands, and after a command the names of its settings, for the shell."""
+    words = ctx.params.get("words") or ()
+    config = ini.find(Path.cwd())
+    names = available(words[-1], config.parent if config else Path.cwd()) if words and words[-1] in COMMANDS else ()
+    return [word for word in (*names, *COMMANDS) if word.startswith(incomplete)]
+
+
 @click.command(epilog=EPILOG, options_metavar="[OPTIONS]")
-@click.argument("words", nargs=-1, metavar="COMMAND [NAME] [COMMAND [NAME] ...]")
+@click.argument("words", nargs=-1, metavar="COMMAND [NAME] [COMMAND [NAME] ...]", shell_complete=_completions)
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="config.ini; else that of this directory or of a parent.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, with memory and disk, and stop.")
 @click.option("--resume", is_flag=True, help="Leave out what is done with these settings and inputs; continue an unfinished command.")

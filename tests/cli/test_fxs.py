@@ -165,3 +165,13 @@ def test_python_minus_m(tmp_path):
     command = [sys.executable, "-m", "fxs_hpc", "fxs", "extrac"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60, check=False)
     assert result.returncode == 2 and result.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"), [("fxs ext", ["extract"]), ("fxs extract tut", ["tutorial"]), ("fxs extract tutorial av", ["average"])]
+)
+def test_the_shell_completes_commands_and_settings(line, offered):
+    words = ["fxs-hpc", *line.split()]
+    asked = {"_FXS_HPC_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    answer = CliRunner().invoke(main, prog_name="fxs-hpc", env=asked, catch_exceptions=False)
+    assert answer.output.split() == [f"plain,{word}" for word in offered]
