@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from fxs_hpc.config.common import SettingsVersion, settings_version
+from fxs_hpc.config.common import Dimensions, SettingsVersion, settings_version
 from fxs_hpc.config.fields import Count, FiniteReal, Index, No, NotNegative, Positive, Section, section, setting
-from fxs_hpc.config.simulate_ccd import Shapes, entry
+from fxs_hpc.config.simulate_ccd import PLANE_CENTERS, Shapes, entry
 from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, structure_name
+from fxs_hpc.config.trees import with_default
 
 Rectangle = tuple[Index, Index, Index, Index]
 
@@ -65,13 +66,15 @@ class SimulatePatterns(Section):
     """Simulate scattering patterns of particles in random orientations."""
 
     settings_version: SettingsVersion = settings_version()
-    dimensions: Literal[2, 3] = setting(3, "dimensions of the object", only=(3,), instead="particles are turned in space")
+    dimensions: Dimensions = setting(3, "3: particles turned in space; 2: objects of the plane across the beam, turned about it")
     structure_name: StructureName = structure_name()
     seed: Index = setting(0, "seed of orientations and noise; pattern n of a seed is always the same")
     n_patterns: Count = setting(1000, "number of patterns")
     object: Literal["shapes", "density", "structure"] = setting("shapes", "what scatters: shapes, density_file, or structure_file")
     shapes: Shapes = section(Shapes)
-    density_file: str = setting("", "density, counted from the working directory: .mrc, .map, .ccp4, .npz, .vts, or .h5 of this package")
+    density_file: str = setting(
+        "", "density, counted from the working directory: .mrc, .map, .ccp4, .npz, .vts, or .h5 of this package; in 2D .npz, .vts, .h5"
+    )
     structure_file: str = setting("", "atoms, counted from the working directory: .pdb, .ent, .cif, .mmcif")
     b_factor: NotNegative = setting(0.0, "B factor of all atoms of structure_file", "A^2")
     keep_waters: bool = setting(False, "also the waters of structure_file")
@@ -90,7 +93,7 @@ class SimulatePatterns(Section):
     photons_per_particle: Positive | No = setting(
         1e5, "mean number of photons that a particle scatters onto the pixels; False: as many as fluence makes"
     )
-    fluence: Positive | No = setting(False, "photons on the sample, for densities in electrons / A^3", "1/micron^2")
+    fluence: Positive | No = setting(False, "photons on the sample, for densities in electrons / A^3 (2D: / A^2)", "1/micron^2")
     pulse_energy_spread: NotNegative = setting(0.0, "relative standard deviation of the energy of the pulses")
     polarization: No | Literal["h", "v"] = setting(False, "polarisation of the beam: h along the columns' axis, v along the rows'")
     background_photons: NotNegative = setting(0.0, "mean number of photons in each pixel that come from elsewhere")
@@ -99,6 +102,11 @@ class SimulatePatterns(Section):
     n_processes: bool | Count = setting(True, "threads of one rank, never more than its cores; True or False = all of them")
     IO: SimulatePatternsStorage = section(SimulatePatternsStorage)
 
+    @classmethod
+    def prepare(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """The default centres follow the dimensions."""
+        return with_default(tree, "shapes.centers", PLANE_CENTERS) if tree.get("dimensions") == 2 else tree
+
     @model_validator(mode="after")
     def _consistent(self) -> "SimulatePatterns":
         if bool(self.photons_per_particle) == bool(self.fluence):
@@ -106,6 +114,8 @@ class SimulatePatterns(Section):
         for name in ("density", "structure"):
             if self.object == name and not getattr(self, f"{name}_file"):
                 raise ValueError(f"object: {name} needs {name}_file")
+        if self.object == "structure" and self.dimensions == 2:
+            raise ValueError("object: structure is one in space; use dimensions: 3, or a density_file of its projection")
         if self.particle_spread == "fixed" and self.n_particles != round(self.n_particles):
             raise ValueError(f"n_particles: {self.n_particles:g} is no whole number; use particle_spread: poisson")
         if not self.poisson_noise and self.IO.files.patterns.options.format == "hdf5":

@@ -68,8 +68,8 @@ def _npz(path: Path) -> DensityMap | Model:
 
 def _vts(path: Path) -> Model:
     field = read_vts(path)
-    if not field.scalars:
-        raise InputFileError(f"{path}: holds no field")
+    if not field.scalars or field.points.shape[1] == 1:
+        raise InputFileError(f"{path}: holds no field in space; use dimensions: 2 for one of the plane")
     name = "density" if "density" in field.scalars else next(iter(field.scalars))
     # The closed grid has a row at each pole and the seam twice.
     points, values = field.points[:, 1:-1, :-1].astype(np.float64), field.scalars[name][:, 1:-1, :-1]
@@ -79,20 +79,26 @@ def _vts(path: Path) -> Model:
     return _model(path, r, theta, phi, values.astype(np.float64))
 
 
+def stored_density(file: h5py.File) -> tuple[NDArray, NDArray]:
+    """Density and grid points of average_results.h5 (the centred average) or data.h5 (the reconstruction of least error)."""
+    if "centered_average" in file:
+        return file["centered_average/real_density"][()], file["internal_grid/real_grid"][()]
+    results = file["reconstruction_results"]
+    best = min(results, key=lambda name: float(results[name]["final_error"][()]))
+    return results[best]["last_real_density"][()], file["configuration/internal_grid/real_grid"][()]
+
+
 def _hdf5(path: Path) -> Model:
     model = read_model(path)
     if model is not None:
         return model
     try:
         with h5py.File(path) as file:
-            if "centered_average" in file:
-                density, grid = file["centered_average/real_density"][()], file["internal_grid/real_grid"][()]
-            else:
-                results = file["reconstruction_results"]
-                best = min(results, key=lambda name: float(results[name]["final_error"][()]))
-                density, grid = results[best]["last_real_density"][()], file["configuration/internal_grid/real_grid"][()]
+            density, grid = stored_density(file)
     except (KeyError, OSError, ValueError) as error:
         raise InputFileError(f"{path}: holds no density that is known ({error}); see density_file") from None
+    if grid.ndim != 4:
+        raise InputFileError(f"{path}: holds a density of the plane, one in space is wanted; use dimensions: 2")
     return _model(path, grid[:, 0, 0, 0], grid[0, :, 0, 1], grid[0, 0, :, 2], density.real.astype(np.float64))
 
 

@@ -10,9 +10,9 @@ truth.h5
 --------
 dimensions, radial_points, angular_points (empty), xray_wavelength, average_intensity, number_of_particles : as in ccd.h5, in the units of
     the patterns: photons in a pixel on the axis
-deg_2_invariant/I1I1 (L+1, n, n) f8 : exact B_l of the patterns in those units; that of order 0 is 4 pi <I><I>
+deg_2_invariant/I1I1 (L+1, n, n) : exact B_l of the patterns in those units, f8; that of order 0 is 4 pi <I><I>. In 2D B_n, c16; <I><I>
 model/ : the object (see `fxs_hpc.files.ccd`)
-patterns/orientations (n, most, 4) f8 : unit quaternions, scalar first, NaN where a pattern has fewer particles
+patterns/orientations (n, most, 4) f8 : unit quaternions, scalar first, NaN where a pattern has fewer particles; in 2D about the beam
 patterns/energies, patterns/n_particles (n,)
 """
 
@@ -28,6 +28,7 @@ from fxs_hpc.files.atomic import replacing
 from fxs_hpc.files.ccd import write_model, write_points
 from fxs_hpc.files.pattern_lists import write_raw
 from fxs_hpc.fluctuation.correlation import CrossCorrelation
+from fxs_hpc.fluctuation.plane_shapes import PlaneModel
 from fxs_hpc.fluctuation.shapes import Model
 
 DATA = "entry_1/data_1/data"
@@ -74,7 +75,7 @@ class PatternTruth:
     n_particles: NDArray[np.int64]
 
 
-def write_truth(path: Path, data: CrossCorrelation, model: Model, patterns: PatternTruth) -> None:
+def write_truth(path: Path, data: CrossCorrelation, model: Model | PlaneModel, patterns: PatternTruth) -> None:
     """Write truth.h5."""
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         write_points(file, data, "photons in a pixel on the axis")

@@ -5,7 +5,7 @@ Random numbers are keyed by (seed, number of the pattern), so that a pattern doe
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,17 @@ from fxs_hpc.parallel.threads import over
 
 ELECTRON_RADIUS = 2.8179403262e-5
 """Classical electron radius in A."""
-_ORDERS_BEYOND = 8
+ORDERS_BEYOND = 8
+"""Orders of an amplitude beyond its q times its radius."""
 _SHELLS = 8
+
+
+class Amplitudes(Protocol):
+    """The Fourier amplitude of an object."""
+
+    def amplitude(self, q: NDArray[np.float64], rotation: NDArray[np.float64] | None = None) -> NDArray[np.complexfloating]:
+        """F(R^T q) (m,) at wave vectors (m, 3) in 1/A of the object turned by `rotation` (3, 3)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,11 @@ class Experiment:
         out = np.stack([rows - origin[0], columns - origin[1], np.full(len(rows), distance)], axis=1)
         out /= np.linalg.norm(out, axis=1, keepdims=True)
         return 2 * np.pi / self.detector.wavelength * (out - np.array([0.0, 0.0, 1.0]))
+
+    def orientations(self, random: np.random.Generator, particles: int) -> NDArray[np.float64]:
+        """Unit quaternions (particles, 4), scalar first, uniform."""
+        quaternions = random.normal(size=(particles, 4))
+        return np.asarray(quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True))
 
     @cached_property
     def geometry(self) -> NDArray[np.float64]:
@@ -113,12 +127,10 @@ def draws(experiment: Experiment, seed: int, number: int) -> tuple[np.random.Gen
     particles = random.poisson(experiment.particles) if experiment.spread == "poisson" else round(experiment.particles)
     spread = experiment.energy_spread
     energy = float(random.gamma(spread**-2, spread**2)) if spread > 0 else 1.0
-    quaternions = random.normal(size=(particles, 4))
-    quaternions /= np.linalg.norm(quaternions, axis=1, keepdims=True)
-    return random, energy, quaternions
+    return random, energy, experiment.orientations(random, particles)
 
 
-def shot(volume: FourierVolume, experiment: Experiment, seed: int, number: int) -> Shot:
+def shot(volume: Amplitudes, experiment: Experiment, seed: int, number: int) -> Shot:
     """Pattern `number` of the experiment."""
     random, energy, quaternions = draws(experiment, seed, number)
     places = random.normal(scale=experiment.focus, size=(len(quaternions), 3)) if experiment.interference else None
@@ -130,7 +142,7 @@ def shot(volume: FourierVolume, experiment: Experiment, seed: int, number: int) 
 
 
 def _intensity(
-    volume: FourierVolume, experiment: Experiment, quaternions: NDArray[np.float64], places: NDArray[np.float64] | None
+    volume: Amplitudes, experiment: Experiment, quaternions: NDArray[np.float64], places: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
     q = experiment.wave_vectors
     waves = np.zeros(len(q), np.complex128)
@@ -149,7 +161,7 @@ def exact_invariants(
     volume: FourierVolume, q: NDArray[np.float64], max_order: int, workers: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """B_l (max_order + 1, n, n) and <I> (n,) of |F|^2 at radii q, by quadrature over the sphere that is exact up to these orders."""
-    amplitude_order = int(np.ceil(q.max() * volume.radius)) + _ORDERS_BEYOND
+    amplitude_order = int(np.ceil(q.max() * volume.radius)) + ORDERS_BEYOND
     grid = AngularGrid.alias_free(max(amplitude_order, max_order), max_order)
     transform = SphericalTransform(grid, max_order)
     directions = grid.directions().reshape(-1, 3)
@@ -172,10 +184,10 @@ def scale_of_photons(photons: float, experiment: Experiment, q: NDArray[np.float
     return photons / float(expected.sum())
 
 
-def scale_of_fluence(fluence: float, detector: FlatDetector) -> float:
-    """Scale for `fluence` in photons per square micron and densities in electrons per A^3.
+def scale_of_fluence(fluence: float, detector: FlatDetector, dimensions: int = 3) -> float:
+    """Scale for `fluence` in photons per square micron and densities in electrons per A^3, or per A^2 in the plane.
 
-    dsigma/dOmega = r_e^2 |int rho e^{-iq.r} d^3r|^2 = r_e^2 (2 pi)^3 |F|^2.
+    dsigma/dOmega = r_e^2 |int rho e^{-iq.r} d^dr|^2 = r_e^2 (2 pi)^d |F|^2.
     """
     solid_angle = (detector.pixel_size / (1000 * detector.distance)) ** 2
-    return fluence * 1e-8 * ELECTRON_RADIUS**2 * (2 * np.pi) ** 3 * solid_angle
+    return fluence * 1e-8 * ELECTRON_RADIUS**2 * (2 * np.pi) ** dimensions * solid_angle

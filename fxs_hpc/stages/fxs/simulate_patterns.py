@@ -18,10 +18,9 @@ from fxs_hpc.files.pattern_lists import read_raw, write_raw
 from fxs_hpc.files.simulated_patterns import TRUTH, PatternTruth, raw_path, stack_path, write_pattern, write_stack, write_truth
 from fxs_hpc.fluctuation import pattern_simulation
 from fxs_hpc.fluctuation.correlation import CrossCorrelation
-from fxs_hpc.fluctuation.fourier_volume import FourierVolume, Scatterer, fourier_volume, grid_size
-from fxs_hpc.fluctuation.pattern_simulation import Experiment
+from fxs_hpc.fluctuation.pattern_simulation import Amplitudes, Experiment
 from fxs_hpc.parallel import partition
-from fxs_hpc.parallel.communicator import first, share
+from fxs_hpc.parallel.communicator import first
 from fxs_hpc.parallel.threads import over
 from fxs_hpc.report.patterns import plot_examples
 from fxs_hpc.stages.cores import limited
@@ -31,6 +30,9 @@ from fxs_hpc.stages.fxs import pattern_objects, settings_copy
 from fxs_hpc.stages.fxs.context import Context, Plan
 from fxs_hpc.stages.fxs.finished import differing
 from fxs_hpc.stages.fxs.pattern_inputs import object_files
+from fxs_hpc.stages.fxs.pattern_objects import Subject, Target
+from fxs_hpc.stages.fxs.plane_target import plane_subject
+from fxs_hpc.stages.fxs.space_target import space_subject
 
 PARALLEL = True
 """All ranks take part."""
@@ -46,25 +48,25 @@ class _Run:
     """One run: where it writes to, what it shoots at."""
 
     folder: Path
-    volume: FourierVolume
+    amplitudes: Amplitudes
     experiment: Experiment
     settings: SimulatePatterns
 
 
 def plan(settings: SimulatePatterns, context: Context) -> Plan:
     """Memory and disk that `run` needs, in bytes."""
-    thing = pattern_objects.scatterer(settings, context)
-    experiment = pattern_objects.experiment(settings, context)
+    subject = _subject(settings, context)
+    seeing = pattern_objects.usable(settings, context)
     q_max = pattern_objects.largest_q(settings)
-    n, _ = grid_size(thing.radius, q_max)
+    points, memory = subject.grid(q_max)
     pixels = settings.image_dimensions[0] * settings.image_dimensions[1]
     each = 4 * pixels if settings.IO.files.patterns.options.format == "raw" else pixels // 2
     lines = (
         f"{settings.n_patterns} patterns of {settings.image_dimensions[0]} x {settings.image_dimensions[1]} pixels, "
-        f"{experiment.usable.mean():.1%} of them usable, q to {q_max:.4g} 1/A in the corners",
-        f"object of radius {thing.radius:.4g} A; amplitudes on {n} x {n} x {n} points",
+        f"{seeing.mean():.1%} of them usable, q to {q_max:.4g} 1/A in the corners",
+        f"object of radius {subject.radius:.4g} A; amplitudes on {points} points",
     )
-    return Plan(250_000_000 + 48 * n**3 + 200 * pixels * context.threads, settings.n_patterns * each, lines)
+    return Plan(250_000_000 + memory + 200 * pixels * context.threads, settings.n_patterns * each, lines)
 
 
 def run(settings: SimulatePatterns, context: Context) -> Path:
@@ -73,11 +75,11 @@ def run(settings: SimulatePatterns, context: Context) -> Path:
     threads = context.threads if isinstance(settings.n_processes, bool) else min(settings.n_processes, context.threads)
     with limited(threads) as workers:
         folder = first(ranks, lambda: _folder(settings, context))
-        thing = first(ranks, lambda: pattern_objects.scatterer(settings, context))
-        volume = _volume(settings, context, thing)
-        experiment = first(ranks, lambda: _truth(settings, context, folder, thing, volume, workers))
-        whole = _Run(folder, volume, experiment, settings)
-        _announce(settings, context, thing, experiment)
+        subject = first(ranks, lambda: _subject(settings, context))
+        target = subject.target(pattern_objects.largest_q(settings), ranks)
+        experiment = first(ranks, lambda: _truth(settings, context, folder, subject, target, workers))
+        whole = _Run(folder, target.amplitudes, experiment, settings)
+        _announce(settings, context, subject, experiment)
         blocks = partition.interleaved(_block_count(settings), ranks.rank, ranks.size)
         for block in shown(blocks, len(blocks), "patterns", ranks, context.say):
             _make(whole, block, workers)
@@ -114,36 +116,31 @@ def _folder(settings: SimulatePatterns, context: Context) -> Path:
     return folder
 
 
-def _volume(settings: SimulatePatterns, context: Context, thing: Scatterer) -> FourierVolume:
-    """Amplitudes, held once per node."""
-    q_max, ranks = pattern_objects.largest_q(settings), context.ranks
-    _, step = grid_size(thing.radius, q_max)
-    values = share(ranks, lambda: fourier_volume(thing, q_max).values)
-    return FourierVolume(values, step, q_max, thing.radius)
+def _subject(settings: SimulatePatterns, context: Context) -> Subject:
+    return space_subject(settings, context) if settings.dimensions == 3 else plane_subject(settings, context)
 
 
 def _truth(
-    settings: SimulatePatterns, context: Context, folder: Path, thing: Scatterer, volume: FourierVolume, workers: int
+    settings: SimulatePatterns, context: Context, folder: Path, subject: Subject, target: Target, workers: int
 ) -> Experiment:
     """The experiment with its scale; writes truth.h5 and the mask."""
-    experiment = pattern_objects.experiment(settings, context)
+    experiment = pattern_objects.experiment(settings, context, subject.experiment)
     q = np.linspace(0, pattern_objects.largest_q(settings), settings.truth.n_radial_points)
-    invariants, mean = pattern_simulation.exact_invariants(volume, q, settings.truth.max_order, workers)
+    invariants, mean = target.invariants(q, settings.truth.max_order, workers)
     if settings.photons_per_particle:
         # The mean intensity falls by orders of magnitude: its steps are fine, and few orders need no quadrature beyond order 0.
         fine = np.linspace(0, q[-1], 16 * len(q))
-        scale = pattern_simulation.scale_of_photons(
-            settings.photons_per_particle, experiment, fine, pattern_simulation.exact_invariants(volume, fine, 0, workers)[1]
-        )
+        smooth = target.invariants(fine, 0, workers)[1]
+        scale = pattern_simulation.scale_of_photons(settings.photons_per_particle, experiment, fine, smooth)
     else:
-        scale = pattern_simulation.scale_of_fluence(float(settings.fluence), experiment.detector)
+        scale = pattern_simulation.scale_of_fluence(float(settings.fluence), experiment.detector, subject.dimensions)
     experiment = replace(experiment, scale=scale)
     number, energy = settings.n_particles, 1 + settings.pulse_energy_spread**2
     invariants *= scale**2 * number * energy
     mean = scale * number * mean
-    invariants[0] = 4 * np.pi * np.multiply.outer(mean, mean)
-    data = CrossCorrelation(3, q, np.zeros(0), settings.wavelength, mean, invariants=invariants, n_particles=number)
-    write_truth(folder / TRUTH, data, pattern_objects.model(settings, thing, volume), _draws(settings, experiment))
+    invariants[0] = target.mean_invariant(mean)
+    data = CrossCorrelation(subject.dimensions, q, np.zeros(0), settings.wavelength, mean, invariants=invariants, n_particles=number)
+    write_truth(folder / TRUTH, data, target.model(settings.truth.n_shells), _draws(settings, experiment))
     with replacing(folder / "mask.raw") as temporary:
         write_raw(temporary, experiment.usable.astype(np.float32))
     return experiment
@@ -159,10 +156,10 @@ def _draws(settings: SimulatePatterns, experiment: Experiment) -> PatternTruth:
     return PatternTruth(orientations, np.array([energy for energy, _ in drawn]), counts)
 
 
-def _announce(settings: SimulatePatterns, context: Context, thing: Scatterer, experiment: Experiment) -> None:
+def _announce(settings: SimulatePatterns, context: Context, subject: Subject, experiment: Experiment) -> None:
     origin = {"shapes": f"{len(settings.shapes.types)} shapes", "density": settings.density_file, "structure": settings.structure_file}
     context.say(
-        f"  {settings.n_patterns} patterns of {settings.n_particles:g} x {origin[settings.object]}, radius {thing.radius:.4g} A; "
+        f"  {settings.n_patterns} patterns of {settings.n_particles:g} x {origin[settings.object]}, radius {subject.radius:.4g} A; "
         f"{experiment.usable.mean():.1%} of {settings.image_dimensions[0]} x {settings.image_dimensions[1]} pixels, seed {settings.seed}"
     )
 
@@ -182,7 +179,7 @@ def _make(whole: _Run, block: int, workers: int) -> None:
     numbers = range(block * size, min((block + 1) * size, settings.n_patterns))
 
     def image(number: int) -> np.ndarray:
-        return pattern_simulation.shot(whole.volume, whole.experiment, settings.seed, number).image
+        return pattern_simulation.shot(whole.amplitudes, whole.experiment, settings.seed, number).image
 
     if settings.IO.files.patterns.options.format == "hdf5":
         path = stack_path(whole.folder, block)
@@ -220,4 +217,4 @@ def _example(whole: _Run, number: int) -> np.ndarray:
     path = raw_path(whole.folder, number)
     if path.exists():
         return read_raw(path, whole.settings.image_dimensions)
-    return pattern_simulation.shot(whole.volume, whole.experiment, whole.settings.seed, number).image
+    return pattern_simulation.shot(whole.amplitudes, whole.experiment, whole.settings.seed, number).image
