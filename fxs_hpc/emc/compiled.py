@@ -1,6 +1,8 @@
 """Decorators of compiled functions."""
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -16,3 +18,12 @@ def kernel(function: Function) -> Function:
 def piece(function: Function) -> Function:
     """Compile a piece of kernels: inlined, so that a process that compiles a kernel and one that loads it run the same instructions."""
     return numba.njit(forceinline=True, nogil=True, error_model="numpy")(function)  # type: ignore[return-value]
+
+
+def revision(files: Iterable[str]) -> int:
+    """Number of the content of source files. A kernel closes over that of the files whose pieces it uses, so that compiled code kept on
+    disk is not used after one of them has changed."""
+    number = 0
+    for name in files:
+        number = zlib.crc32(Path(name).read_bytes(), number)
+    return number

@@ -10,11 +10,10 @@ on their own, that must find the same differences. If they do not the ambiguity 
 from functools import cache
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.refinement.compiled import COMPILE
+from fxs_hpc.emc.compiled import kernel
 from fxs_hpc.emc.refinement.observations import Observations
 from fxs_hpc.emc.refinement.peak_model import LatticeTable
 from fxs_hpc.emc.symmetry import LaueGroup
@@ -98,7 +97,7 @@ def images(table: LatticeTable, laws: TwinLaws) -> NDArray[np.int32]:
 
 @cache
 def _kernel() -> Any:
-    @numba.njit(cache=True, **COMPILE)
+    @kernel
     def gains(spots, first, stop, sets, sums, gain):  # type: ignore[no-untyped-def]
         for c in range(len(gain)):
             gain[c] = 0.0
@@ -110,7 +109,7 @@ def _kernel() -> Any:
                 signal = height * spots.slope[s]
                 gain[c] += spots.photons[s] * np.log1p(signal / spots.ground[s]) - signal
 
-    @numba.njit(cache=True, **COMPILE)
+    @kernel
     def add(spots, first, stop, mine, sign, sums):  # type: ignore[no-untyped-def]
         for s in range(first, stop):
             u = mine[spots.reflection[s]]
@@ -119,7 +118,7 @@ def _kernel() -> Any:
                 sums[1, u] += sign * spots.photons[s]
                 sums[2, u] += sign * spots.ground[s]
 
-    @numba.njit(cache=True, **COMPILE)
+    @kernel
     def assign(spots, edges, order, sets, choice, margin, sums, started):  # type: ignore[no-untyped-def]
         gain = np.zeros(len(sets))
         changed = 0

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.refinement import spots
-from fxs_hpc.emc.refinement.compiled import COMPILE, revision
+from fxs_hpc.emc.compiled import kernel, piece, revision
+from fxs_hpc.emc.refinement import likelihood, spots
+from fxs_hpc.emc.refinement.likelihood import clear, unknowns
 from fxs_hpc.emc.refinement.peak_model import LatticeTable, PeakShape
 from fxs_hpc.emc.refinement.pixels import PixelTable
-from fxs_hpc.emc.refinement.spots import LOG_PHI, LOG_VARIANCE, STATE, STRAIN, belongs, cell_range, load_frame, place_spot, select_near
+from fxs_hpc.emc.refinement.spots import LOG_PHI, LOG_VARIANCE, STATE, belongs, box, load_frame, place_spot, run, select_near, stands_alone
 
 COMMON = 6
 """s^2, mosaicity^2, radial^2; shift of the beam across the detector along x and y (in distances), logarithm of the distance."""
@@ -44,105 +44,120 @@ class Geometry:
         return np.asarray(place / np.linalg.norm(place, axis=1, keepdims=True) * wave - beam)
 
 
+@piece
+def by_widths(spot, along, across, base):  # type: ignore[no-untyped-def]
+    """d ln W / d s^2, / d mosaicity^2, / d radial^2 at e = (along, square across) in base[4 .. 6]."""
+    tangential, radial, modulus = spot[4], spot[5], max(spot[3], 1e-12)
+    by_tangential = 0.5 * across / (tangential * tangential) - 1.0 / tangential
+    by_radial = 0.5 * (along * along / radial - 1.0) / radial
+    base[4] = by_tangential + by_radial
+    base[5] = modulus * modulus * by_tangential
+    base[6] = modulus * modulus * by_radial
+
+
+@piece
+def by_detector(spot, kx, ky, kz, ex, ey, ez, turn, base):  # type: ignore[no-untyped-def]
+    """d ln W by the shifts of the detector and its log distance in base[7 .. 9], for a pixel whose wave vector is k."""
+    tangential, modulus = spot[4], max(spot[3], 1e-12)
+    wave = np.sqrt(kx * kx + ky * ky + kz * kz)
+    tx = -(ex / tangential + turn * (spot[0] / modulus))
+    ty = -(ey / tangential + turn * (spot[1] / modulus))
+    tz = -(ez / tangential + turn * (spot[2] / modulus))
+    inner = (tx * kx + ty * ky + tz * kz) / wave
+    nearness = abs(kz) / wave
+    base[7] = (wave * tx - inner * kx) * nearness
+    base[8] = (wave * ty - inner * ky) * nearness
+    base[9] = (wave * tz - inner * kz) * kz / wave
+
+
+@piece
+def slopes(spot, kx, ky, kz, ex, ey, ez, square, base):  # type: ignore[no-untyped-def]
+    """d ln W by everything that is summed over pixels, base[10], for a pixel with wave vector k, at e; the profile there."""
+    tangential, radial, modulus = spot[4], spot[5], max(spot[3], 1e-12)
+    ux, uy, uz = spot[0] / modulus, spot[1] / modulus, spot[2] / modulus
+    along = ex * ux + ey * uy + ez * uz
+    across = square - along * along
+    turn = (1.0 / radial - 1.0 / tangential) * along
+    inward, straight = turn * (1.0 + along / modulus), 1.0 / tangential - turn / modulus
+    base[0], base[1], base[2] = ex * straight + ux * inward, ey * straight + uy * inward, ez * straight + uz * inward
+    base[3] = 1.0
+    by_widths(spot, along, across, base)
+    by_detector(spot, kx, ky, kz, ex, ey, ez, turn, base)
+    return np.exp(-0.5 * (along * along / radial + across / tangential))
+
+
+@piece
+def add_spot(pixels, lattice, counts, ground, rotation, spot, strength, base, vector, matrix):  # type: ignore[no-untyped-def]
+    """Sums over the pixels of one spot: gradient in vector[10], Fisher information in matrix[10, 10] (upper part)."""
+    clear(vector, matrix)
+    bx, by, bz = pixels.frame[2, 0], pixels.frame[2, 1], pixels.frame[2, 2]
+    alone = stands_alone(lattice, spot)
+    row0, row1, column0, column1 = box(pixels, spot)
+    for row in range(row0, row1):
+        first, stop = run(pixels, row, column0, column1)
+        for i in range(first, stop):
+            ex, ey, ez = pixels.q[i, 0] - spot[0], pixels.q[i, 1] - spot[1], pixels.q[i, 2] - spot[2]
+            square = ex * ex + ey * ey + ez * ez
+            if square > spot[8] or ground[i] <= 0.0 or not (alone or belongs(lattice, rotation, ex, ey, ez)):
+                continue
+            kx, ky, kz = pixels.q[i, 0] + bx, pixels.q[i, 1] + by, pixels.q[i, 2] + bz
+            signal = strength * slopes(spot, kx, ky, kz, ex, ey, ez, square, base) * pixels.polar[i]
+            expected = ground[i] + signal
+            pull, weight = (counts[i] / expected - 1.0) * signal, signal * signal / expected
+            for m in range(len(base)):
+                vector[m] += pull * base[m]
+                for n in range(m, len(base)):
+                    matrix[m, n] += weight * base[m] * base[n]
+
+
+@piece
+def links(lattice, rotation, state, spot, j, free, chain):  # type: ignore[no-untyped-def]
+    """chain[14, 10]: how the sums over the pixels of reflection j enter the frame's unknowns, then the common ones."""
+    unknowns(lattice, rotation, spot, j, free, chain)
+    chain[LOG_VARIANCE, 4] = spot[6]
+    for m in range(COMMON):
+        chain[STATE + m, 4 + m] = 1.0
+    chain[STATE, 4] = np.exp(state[LOG_VARIANCE])
+
+
+@piece
+def fold_all(chain, vector, matrix, sums):  # type: ignore[no-untyped-def]
+    """Add chain matrix chain^T and, as the last column, chain vector to sums[14, 15]."""
+    size = len(chain)
+    for i in range(size):
+        for b in range(len(vector)):
+            total = 0.0
+            for c in range(len(vector)):
+                total += chain[i, c] * (matrix[b, c] if b < c else matrix[c, b])
+            sums[i, size] += chain[i, b] * vector[b]
+            for k in range(size):
+                sums[i, k] += total * chain[k, b]
+
+
 @cache
 def _kernel() -> Any:
-    number = revision((spots.FILE, __file__))
+    number = revision((spots.FILE, likelihood.FILE, __file__))
 
-    @numba.njit(cache=True, **COMPILE)
-    def accumulate(pixels, lattice, heights, variances, count, photons, background, rotations, states, wanted, sums):  # type: ignore[no-untyped-def]
+    @kernel
+    def accumulate(pixels, lattice, heights, variances, count, photons, background, rotations, states, wanted, free, sums):  # type: ignore[no-untyped-def]
         assert number >= 0
-        size = STATE + COMMON
         active = np.empty(len(lattice.modulus), np.int32)
         counts, ground = np.zeros(len(pixels.place), np.float32), np.zeros(len(pixels.place), np.float32)
-        empty = np.zeros(0, np.float32)
-        spot, base, vector, matrix, chain = np.zeros(13), np.zeros(BASE), np.zeros(BASE), np.zeros((BASE, BASE)), np.zeros((size, BASE))
-        wave = np.sqrt(pixels.frame[2, 0] ** 2 + pixels.frame[2, 1] ** 2 + pixels.frame[2, 2] ** 2)
+        empty, spot = np.zeros(0, np.float32), np.zeros(13)
+        base, vector, matrix, chain = np.zeros(BASE), np.zeros(BASE), np.zeros((BASE, BASE)), np.zeros((STATE + COMMON, BASE))
         for d in range(len(photons)):
             if not wanted[d]:
                 continue
             load_frame(pixels, photons[d], background[d], empty, counts, ground)
             near = select_near(pixels.frame, lattice, rotations[d], count, variances, 0.0, 0.0, active)
             scale = np.exp(states[d, LOG_PHI])
-            for a in range(near):
-                j = active[a]
+            for j in active[:near]:
                 height = heights[lattice.unique[j]]
                 if height <= 0.0 or not place_spot(pixels.frame, lattice, rotations[d], states[d], variances, 0.0, j, spot):
                     continue
-                for i in range(BASE):
-                    vector[i] = 0.0
-                    for k in range(BASE):
-                        matrix[i, k] = 0.0
-                tangential, radial, modulus = spot[4], spot[5], max(spot[3], 1e-12)
-                square_g = modulus * modulus
-                excess = 1.0 / radial - 1.0 / tangential
-                x, y = spot[9] - pixels.corner[0], spot[10] - pixels.corner[1]
-                row0, row1 = cell_range(x - spot[11], x + spot[11], pixels.cell, pixels.rows)
-                column0, column1 = cell_range(y - spot[11], y + spot[11], pixels.cell, pixels.columns)
-                if column1 <= column0:
-                    continue
-                for row in range(row0, row1):
-                    for i in range(pixels.first[row * pixels.columns + column0], pixels.first[row * pixels.columns + column1]):
-                        ex, ey, ez = pixels.q[i, 0] - spot[0], pixels.q[i, 1] - spot[1], pixels.q[i, 2] - spot[2]
-                        square = ex * ex + ey * ey + ez * ez
-                        if square > spot[8] or ground[i] <= 0.0 or not belongs(lattice, rotations[d], spot, ex, ey, ez):
-                            continue
-                        ux, uy, uz = spot[0] / modulus, spot[1] / modulus, spot[2] / modulus
-                        along = ex * ux + ey * uy + ez * uz
-                        across = square - along * along
-                        signal = scale * height * spot[7] * np.exp(-0.5 * (along * along / radial + across / tangential)) * pixels.polar[i]
-                        expected = ground[i] + signal
-                        pull, weight = (counts[i] / expected - 1.0) * signal, signal * signal / expected
-                        turn = excess * along
-                        inward, straight = turn * (1.0 + along / modulus), 1.0 / tangential - turn / modulus
-                        base[0], base[1], base[2] = ex * straight + ux * inward, ey * straight + uy * inward, ez * straight + uz * inward
-                        base[3] = 1.0
-                        by_tangential = 0.5 * across / (tangential * tangential) - 1.0 / tangential
-                        by_radial = 0.5 * (along * along / radial - 1.0) / radial
-                        base[4] = by_tangential + by_radial
-                        base[5] = square_g * by_tangential
-                        base[6] = square_g * by_radial
-                        kx, ky, kz = (
-                            pixels.q[i, 0] + pixels.frame[2, 0],
-                            pixels.q[i, 1] + pixels.frame[2, 1],
-                            pixels.q[i, 2] + pixels.frame[2, 2],
-                        )
-                        tx = -(ex / tangential + turn * ux)
-                        ty = -(ey / tangential + turn * uy)
-                        tz = -(ez / tangential + turn * uz)
-                        inner = (tx * kx + ty * ky + tz * kz) / wave
-                        nearness = abs(kz) / wave
-                        base[7] = (wave * tx - inner * kx) * nearness
-                        base[8] = (wave * ty - inner * ky) * nearness
-                        base[9] = (wave * tz - inner * kz) * kz / wave
-                        for m in range(BASE):
-                            vector[m] += pull * base[m]
-                            for n in range(m, BASE):
-                                matrix[m, n] += weight * base[m] * base[n]
-                gx, gy, gz = spot[0], spot[1], spot[2]
-                chain[0, 1], chain[0, 2] = -gz, gy
-                chain[1, 0], chain[1, 2] = gz, -gx
-                chain[2, 0], chain[2, 1] = -gy, gx
-                chain[LOG_PHI, 3] = 1.0
-                chain[LOG_VARIANCE, 4] = spot[6]
-                for axis in range(3):
-                    h = lattice.hkl[j, axis]
-                    for lab in range(3):
-                        chain[STRAIN + axis, lab] = h * (
-                            rotations[d, 0, lab] * lattice.basis[0, axis]
-                            + rotations[d, 1, lab] * lattice.basis[1, axis]
-                            + rotations[d, 2, lab] * lattice.basis[2, axis]
-                        )
-                for m in range(COMMON):
-                    chain[STATE + m, 4 + m] = 1.0
-                chain[STATE, 4] = np.exp(states[d, LOG_VARIANCE])
-                for i in range(size):
-                    for b in range(BASE):
-                        total = 0.0
-                        for c in range(BASE):
-                            total += chain[i, c] * (matrix[b, c] if b < c else matrix[c, b])
-                        sums[d, i, size] += chain[i, b] * vector[b]
-                        for k in range(size):
-                            sums[d, i, k] += total * chain[k, b]
+                add_spot(pixels, lattice, counts, ground, rotations[d], spot, scale * height * spot[7], base, vector, matrix)
+                links(lattice, rotations[d], states[d], spot, j, free, chain)
+                fold_all(chain, vector, matrix, sums[d])
 
     return accumulate
 
@@ -167,7 +182,7 @@ def normal_equations(
     """
     size = STATE + COMMON
     sums = np.zeros((len(photons), size, size + 1))
-    _kernel()(pixels, lattice, heights, variances, lattice.count(limit), photons, background, rotations, states, wanted, sums)
+    _kernel()(pixels, lattice, heights, variances, lattice.count(limit), photons, background, rotations, states, wanted, free, sums)
     total = np.zeros((COMMON, COMMON + 1))
     own = np.flatnonzero(free)
     for d in np.flatnonzero(wanted):

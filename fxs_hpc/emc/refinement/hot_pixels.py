@@ -3,12 +3,11 @@
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel, revision
 from fxs_hpc.emc.refinement import significance, spots
-from fxs_hpc.emc.refinement.compiled import COMPILE, revision
 from fxs_hpc.emc.refinement.pixels import PixelTable
 from fxs_hpc.emc.refinement.significance import stands_out
 from fxs_hpc.emc.refinement.spots import load_frame
@@ -24,7 +23,7 @@ RING = 200
 def _kernel() -> Any:
     number = revision((spots.FILE, significance.FILE, __file__))
 
-    @numba.njit(cache=True, **COMPILE)
+    @kernel
     def tally(pixels, photons, background, sigmas, found):  # type: ignore[no-untyped-def]
         assert number >= 0
         counts, ground = np.zeros(len(pixels.place), np.float32), np.zeros(len(pixels.place), np.float32)

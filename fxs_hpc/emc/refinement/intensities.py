@@ -9,11 +9,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.refinement.compiled import COMPILE
+from fxs_hpc.emc.compiled import kernel
 from fxs_hpc.emc.refinement.observations import Observations
 
 STEPS = 30
@@ -59,7 +58,7 @@ class Heights(NamedTuple):
 
 @cache
 def _kernels() -> Any:
-    @numba.njit(cache=True, **COMPILE)
+    @kernel
     def moments(seen, unique, used, sums, bound):  # type: ignore[no-untyped-def]
         for o in range(len(seen.frame)):
             if used[seen.frame[o]]:
@@ -70,7 +69,7 @@ def _kernels() -> Any:
                 sums[3, u] += 1.0
                 bound[u] = min(bound[u], seen.bound[o])
 
-    @numba.njit(cache=True, **COMPILE)
+    @kernel
     def slopes(seen, unique, used, heights, sums):  # type: ignore[no-untyped-def]
         for o in range(len(seen.frame)):
             if not used[seen.frame[o]]:

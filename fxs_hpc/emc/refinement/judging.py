@@ -7,12 +7,11 @@ nearly none, whatever the likelihood; wrong ones, second crystals and blobs of n
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel, revision
 from fxs_hpc.emc.refinement import significance
-from fxs_hpc.emc.refinement.compiled import COMPILE, revision
 from fxs_hpc.emc.refinement.observations import BRIGHT_SIGMAS, Observations
 from fxs_hpc.emc.refinement.significance import stands_out
 
@@ -30,7 +29,7 @@ LEAST_GAIN = 12.0
 def _kernel() -> Any:
     number = revision((significance.FILE, __file__))
 
-    @numba.njit(cache=True, **COMPILE)
+    @kernel
     def explained(seen, unique, heights, sigmas, shape_error, counted):  # type: ignore[no-untyped-def]
         assert number >= 0
         for o in range(len(seen.frame)):

@@ -7,18 +7,17 @@ a rotation w moves g by w x g, a longer a* by h a*, and so on. So only f, 1 and 
 the frame's own unknowns once for each reflection.
 """
 
-import numba
 import numpy as np
 
-from fxs_hpc.emc.refinement.compiled import INLINE
-from fxs_hpc.emc.refinement.spots import LOG_PHI, LOG_VARIANCE, STATE, STRAIN, belongs, cell_range, place_spot
+from fxs_hpc.emc.compiled import piece
+from fxs_hpc.emc.refinement.spots import LOG_PHI, LOG_VARIANCE, STATE, STRAIN, belongs, box, place_spot, run, stands_alone
 
 FILE = __file__
 BASE = 5
 """Sums over pixels: f (3), 1, d ln W / d ln s^2."""
 
 
-@numba.njit(**INLINE)
+@piece
 def add_pixels(pixels, lattice, counts, ground, rotation, spot, scale, height, vector, matrix):  # type: ignore[no-untyped-def]
     """Likelihood of one spot's pixels; adds to the sums over pixels `vector` [5] and `matrix` [5, 5] (upper part)."""
     gain = 0.0
@@ -27,17 +26,15 @@ def add_pixels(pixels, lattice, counts, ground, rotation, spot, scale, height, v
     ux, uy, uz = spot[0] / modulus, spot[1] / modulus, spot[2] / modulus
     over_t, over_q = 1.0 / tangential, 1.0 / radial
     excess = over_q - over_t
-    x, y = spot[9] - pixels.corner[0], spot[10] - pixels.corner[1]
-    row0, row1 = cell_range(x - spot[11], x + spot[11], pixels.cell, pixels.rows)
-    column0, column1 = cell_range(y - spot[11], y + spot[11], pixels.cell, pixels.columns)
-    if column1 <= column0:
-        return gain
+    alone = stands_alone(lattice, spot)
+    row0, row1, column0, column1 = box(pixels, spot)
     for row in range(row0, row1):
-        for i in range(pixels.first[row * pixels.columns + column0], pixels.first[row * pixels.columns + column1]):
+        first, stop = run(pixels, row, column0, column1)
+        for i in range(first, stop):
             ex, ey, ez = pixels.q[i, 0] - spot[0], pixels.q[i, 1] - spot[1], pixels.q[i, 2] - spot[2]
             square = ex * ex + ey * ey + ez * ez
             base = np.float64(ground[i])
-            if square > spot[8] or base <= 0.0 or not belongs(lattice, rotation, spot, ex, ey, ez):
+            if square > spot[8] or base <= 0.0 or not (alone or belongs(lattice, rotation, ex, ey, ez)):
                 continue
             along = ex * ux + ey * uy + ez * uz
             across = square - along * along
@@ -78,7 +75,7 @@ def add_pixels(pixels, lattice, counts, ground, rotation, spot, scale, height, v
     return gain
 
 
-@numba.njit(**INLINE)
+@piece
 def unknowns(lattice, rotation, spot, j, free, chain):  # type: ignore[no-untyped-def]
     """chain[8, 5]: how the sums over the pixels of reflection j enter the frame's unknowns. Other entries than those set stay zero."""
     gx, gy, gz = spot[0], spot[1], spot[2]
@@ -96,7 +93,7 @@ def unknowns(lattice, rotation, spot, j, free, chain):  # type: ignore[no-untype
                 chain[STRAIN + axis, lab] = rotation[0, lab] * x + rotation[1, lab] * y + rotation[2, lab] * z
 
 
-@numba.njit(**INLINE)
+@piece
 def fold(chain, free, vector, matrix, gradient, information):  # type: ignore[no-untyped-def]
     """Add chain vector to `gradient` [8] and chain matrix chain^T to `information` [8, 8] where free; clear the sums."""
     size = len(vector)
@@ -119,7 +116,7 @@ def fold(chain, free, vector, matrix, gradient, information):  # type: ignore[no
     clear(vector, matrix)
 
 
-@numba.njit(**INLINE)
+@piece
 def clear(vector, matrix):  # type: ignore[no-untyped-def]
     """Set both to zero."""
     for a in range(len(vector)):
@@ -128,7 +125,7 @@ def clear(vector, matrix):  # type: ignore[no-untyped-def]
             matrix[a, b] = 0.0
 
 
-@numba.njit(**INLINE)
+@piece
 def evaluate(pixels, lattice, heights, variances, blur2, counts, ground, rotation, state, free, prior, active, count, work):  # type: ignore[no-untyped-def]
     """Log likelihood (with the prior of strain and width); gradient and information are left in `work`.
 

@@ -6,17 +6,16 @@ Pixels without photons enter the likelihood of a height linearly, so that their 
 from functools import cache
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel, piece, revision
 from fxs_hpc.emc.refinement import significance, spots
-from fxs_hpc.emc.refinement.compiled import COMPILE, INLINE, revision
 from fxs_hpc.emc.refinement.optimiser import NO_EXTRA
 from fxs_hpc.emc.refinement.peak_model import SIGMAS, LatticeTable
 from fxs_hpc.emc.refinement.pixels import PixelTable
 from fxs_hpc.emc.refinement.significance import stands_out
-from fxs_hpc.emc.refinement.spots import LOG_PHI, belongs, cell_range, load_frame, place_spot, select_near
+from fxs_hpc.emc.refinement.spots import LOG_PHI, belongs, box, load_frame, place_spot, profile, run, select_near, stands_alone
 
 _PIXELS_PER_FRAME = 1024
 _SPOTS_PER_FRAME = 256
@@ -69,7 +68,7 @@ def joined(parts: list[Observations]) -> Observations:
     return Observations(first=first, **columns)
 
 
-@numba.njit(**INLINE)
+@piece
 def add_peak(pixels, lattice, counts, ground, rotation, spot, scale, entry, inner, total, seen):  # type: ignore[no-untyped-def]
     """Sums over the pixels of one spot in `total` [5]; its pixels with photons go to place `entry` on, as long as there is room.
     Pixels with |q| <= `inner` are judged.
@@ -78,23 +77,18 @@ def add_peak(pixels, lattice, counts, ground, rotation, spot, scale, entry, inne
     """
     used, room = 0, len(seen.slope)
     bound = np.inf
-    tangential, radial, amplitude = spot[4], spot[5], spot[7] * scale
-    modulus = max(spot[3], 1e-12)
-    x, y = spot[9] - pixels.corner[0], spot[10] - pixels.corner[1]
-    row0, row1 = cell_range(x - spot[11], x + spot[11], pixels.cell, pixels.rows)
-    column0, column1 = cell_range(y - spot[11], y + spot[11], pixels.cell, pixels.columns)
-    if column1 <= column0:
-        return bound, used
+    amplitude = spot[7] * scale
+    alone = stands_alone(lattice, spot)
+    row0, row1, column0, column1 = box(pixels, spot)
     for row in range(row0, row1):
-        for i in range(pixels.first[row * pixels.columns + column0], pixels.first[row * pixels.columns + column1]):
+        first, stop = run(pixels, row, column0, column1)
+        for i in range(first, stop):
             ex, ey, ez = pixels.q[i, 0] - spot[0], pixels.q[i, 1] - spot[1], pixels.q[i, 2] - spot[2]
             square = ex * ex + ey * ey + ez * ez
             b = np.float64(ground[i])
-            if square > spot[8] or b <= 0.0 or not belongs(lattice, rotation, spot, ex, ey, ez):
+            if square > spot[8] or b <= 0.0 or not (alone or belongs(lattice, rotation, ex, ey, ez)):
                 continue
-            along = (ex * spot[0] + ey * spot[1] + ez * spot[2]) / modulus
-            exponent = 0.5 * (along * along / radial + (square - along * along) / tangential)
-            a = amplitude * np.exp(-exponent) * pixels.polar[i]
+            a = amplitude * profile(spot, ex, ey, ez, square) * pixels.polar[i]
             total[0] += a
             total[1] += counts[i]
             total[2] += b
@@ -111,7 +105,7 @@ def add_peak(pixels, lattice, counts, ground, rotation, spot, scale, entry, inne
     return bound, used
 
 
-@numba.njit(**INLINE)
+@piece
 def tally(pixels, counts, ground, limit, sigmas):  # type: ignore[no-untyped-def]
     """Bright and live pixels with |q| <= limit."""
     bright, live = 0, 0
@@ -127,7 +121,7 @@ def tally(pixels, counts, ground, limit, sigmas):  # type: ignore[no-untyped-def
 def _kernel() -> Any:
     number = revision((spots.FILE, significance.FILE, __file__))
 
-    @numba.njit(cache=True, **COMPILE)
+    @kernel
     def observe(pixels, lattice, variances, count, photons, background, extra, rotations, states, wanted, inner, sigmas, seen):  # type: ignore[no-untyped-def]
         assert number >= 0
         active = np.empty(len(lattice.modulus), np.int32)

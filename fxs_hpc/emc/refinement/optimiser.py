@@ -3,12 +3,11 @@
 from functools import cache
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel, piece, revision
 from fxs_hpc.emc.refinement import likelihood, spots
-from fxs_hpc.emc.refinement.compiled import COMPILE, INLINE, revision
 from fxs_hpc.emc.refinement.likelihood import BASE, evaluate
 from fxs_hpc.emc.refinement.peak_model import LatticeTable
 from fxs_hpc.emc.refinement.pixels import PixelTable
@@ -63,7 +62,7 @@ class Found(NamedTuple):
         return Found(*(column[frames] for column in self))
 
 
-@numba.njit(**INLINE)
+@piece
 def copy(source, target):  # type: ignore[no-untyped-def]
     """Copy a matrix."""
     for i in range(source.shape[0]):
@@ -71,14 +70,14 @@ def copy(source, target):  # type: ignore[no-untyped-def]
             target[i, k] = source[i, k]
 
 
-@numba.njit(**INLINE)
+@piece
 def copy_vector(source, target):  # type: ignore[no-untyped-def]
     """Copy a vector."""
     for i in range(len(source)):
         target[i] = source[i]
 
 
-@numba.njit(**INLINE)
+@piece
 def solve(information, gradient, damping, free, factor, step):  # type: ignore[no-untyped-def]
     """step = (information + damping * its diagonal)^-1 gradient by Cholesky's method; 0 where not free."""
     for i in range(len(step)):
@@ -104,7 +103,7 @@ def solve(information, gradient, damping, free, factor, step):  # type: ignore[n
         step[i] = total / factor[i, i]
 
 
-@numba.njit(**INLINE)
+@piece
 def shorten(step):  # type: ignore[no-untyped-def]
     """Cut a step to the largest changes that the quadratic model is good for; the angle of the turn that is left, radian."""
     angle = np.sqrt(step[0] * step[0] + step[1] * step[1] + step[2] * step[2])
@@ -117,7 +116,7 @@ def shorten(step):  # type: ignore[no-untyped-def]
     return angle * cut
 
 
-@numba.njit(**INLINE)
+@piece
 def turned(rotation, step, angle, result):  # type: ignore[no-untyped-def]
     """result = R exp(-[w]): lattice points in the laboratory turn by w."""
     if angle < 1e-300:
@@ -135,7 +134,7 @@ def turned(rotation, step, angle, result):  # type: ignore[no-untyped-def]
         result[i, 2] = e * c + (x * b - y * a) * s + z * along
 
 
-@numba.njit(**INLINE)
+@piece
 def climb(pixels, lattice, heights, variances, blur2, count, counts, ground, rotation, state, free, prior, stop, active, work, trial):  # type: ignore[no-untyped-def]
     """Maximise from (rotation, state), which are changed in place; the log likelihood and the number of evaluations."""
     gradient, information = work[0], work[1]
@@ -176,7 +175,7 @@ def climb(pixels, lattice, heights, variances, blur2, count, counts, ground, rot
 def _kernel() -> Any:
     number = revision((spots.FILE, likelihood.FILE, __file__))
 
-    @numba.njit(cache=True, **COMPILE)
+    @kernel
     def refine(pixels, lattice, heights, variances, stages, photons, background, extra, first, rotations, states, free, prior, found):  # type: ignore[no-untyped-def]
         assert number >= 0
         active = np.empty(len(lattice.modulus), np.int32)

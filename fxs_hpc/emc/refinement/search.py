@@ -3,18 +3,17 @@
 from functools import cache
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel, revision
 from fxs_hpc.emc.quaternions import STEP, rotation_matrices, samples
 from fxs_hpc.emc.refinement import spots
-from fxs_hpc.emc.refinement.compiled import COMPILE, revision
 from fxs_hpc.emc.refinement.judging import unexplained_pixels
 from fxs_hpc.emc.refinement.observations import observe
 from fxs_hpc.emc.refinement.optimiser import NO_EXTRA, Found, Stage
 from fxs_hpc.emc.refinement.rounds import Model, Options, cells, refined
-from fxs_hpc.emc.refinement.spots import LOG_PHI, belongs, cell_range, place_spot, select_near
+from fxs_hpc.emc.refinement.spots import LOG_PHI, belongs, box, place_spot, profile, run, select_near, stands_alone
 from fxs_hpc.emc.refinement.starts import Scorer, Starts, best_starts
 
 REFINED = 40
@@ -81,7 +80,7 @@ def search(
 def _kernel() -> Any:
     number = revision((spots.FILE, __file__))
 
-    @numba.njit(cache=True, **COMPILE)
+    @kernel
     def signals(pixels, lattice, heights, variances, count, rotation, state, active, spot, signal):  # type: ignore[no-untyped-def]
         assert number >= 0
         near = select_near(pixels.frame, lattice, rotation, count, variances, 0.0, 0.0, active)
@@ -90,21 +89,15 @@ def _kernel() -> Any:
             height = heights[lattice.unique[active[a]]]
             if height <= 0.0 or not place_spot(pixels.frame, lattice, rotation, state, variances, 0.0, active[a], spot):
                 continue
-            modulus = max(spot[3], 1e-12)
-            x, y = spot[9] - pixels.corner[0], spot[10] - pixels.corner[1]
-            row0, row1 = cell_range(x - spot[11], x + spot[11], pixels.cell, pixels.rows)
-            column0, column1 = cell_range(y - spot[11], y + spot[11], pixels.cell, pixels.columns)
-            if column1 <= column0:
-                continue
+            alone = stands_alone(lattice, spot)
+            row0, row1, column0, column1 = box(pixels, spot)
             for row in range(row0, row1):
-                for i in range(pixels.first[row * pixels.columns + column0], pixels.first[row * pixels.columns + column1]):
+                first, stop = run(pixels, row, column0, column1)
+                for i in range(first, stop):
                     ex, ey, ez = pixels.q[i, 0] - spot[0], pixels.q[i, 1] - spot[1], pixels.q[i, 2] - spot[2]
                     square = ex * ex + ey * ey + ez * ez
-                    if square > spot[8] or not belongs(lattice, rotation, spot, ex, ey, ez):
-                        continue
-                    along = (ex * spot[0] + ey * spot[1] + ez * spot[2]) / modulus
-                    exponent = 0.5 * (along * along / spot[5] + (square - along * along) / spot[4])
-                    signal[i] += scale * height * spot[7] * np.exp(-exponent) * pixels.polar[i]
+                    if square <= spot[8] and (alone or belongs(lattice, rotation, ex, ey, ez)):
+                        signal[i] += scale * height * spot[7] * profile(spot, ex, ey, ez, square) * pixels.polar[i]
 
     return signals
 

@@ -1,13 +1,11 @@
 """Counts that do not come by chance."""
 
-import numba
-
-from fxs_hpc.emc.refinement.compiled import INLINE
+from fxs_hpc.emc.compiled import piece
 
 FILE = __file__
 
 
-@numba.njit(**INLINE)
+@piece
 def stands_out(count, mean, sigmas):  # type: ignore[no-untyped-def]
     """Whether a count does not come by chance from a Poisson variate of this mean: it exceeds mean + z sqrt(mean) + (z^2 - 1) / 6, the
     quantile at z sigmas by the Cornish-Fisher expansion to first order."""

@@ -4,10 +4,9 @@ A frame's own state is a vector of eight numbers besides its rotation R: the fir
 log phi, three relative changes of the lengths of a*, b*, c*, and the logarithm of the frame's s^2 over the common one.
 """
 
-import numba
 import numpy as np
 
-from fxs_hpc.emc.refinement.compiled import INLINE
+from fxs_hpc.emc.compiled import piece
 from fxs_hpc.emc.refinement.peak_model import SIGMAS
 
 STATE = 8
@@ -20,7 +19,7 @@ _EDGE = 1.06
 """Boxes are this much wider than the disc they hold: the projection is flat only to first order."""
 
 
-@numba.njit(**INLINE)
+@piece
 def select_near(frame, lattice, rotation, count, variances, blur2, margin, active):  # type: ignore[no-untyped-def]
     """Reflections that can reach the Ewald sphere within a further rotation by `margin` (radian); their number, listed in `active`."""
     bx, by, bz = frame[2, 0], frame[2, 1], frame[2, 2]
@@ -40,7 +39,7 @@ def select_near(frame, lattice, rotation, count, variances, blur2, margin, activ
     return found
 
 
-@numba.njit(**INLINE)
+@piece
 def place_spot(frame, lattice, rotation, state, variances, blur2, j, spot):  # type: ignore[no-untyped-def]
     """Where reflection j lies; False if it does not touch the Ewald sphere.
 
@@ -84,19 +83,16 @@ def place_spot(frame, lattice, rotation, state, variances, blur2, j, spot):  # t
     return True
 
 
-@numba.njit(**INLINE)
-def cell_range(low, high, cell, cells):  # type: ignore[no-untyped-def]
-    """First and stop of the cells that low .. high touches, both counted from the corner."""
-    first = max(0, int(np.floor(low / cell)))
-    stop = min(cells, int(np.floor(high / cell)) + 1)
-    return first, stop
+@piece
+def stands_alone(lattice, spot):  # type: ignore[no-untyped-def]
+    """Whether a spot is so small that all its pixels are its own. Asked once for each spot: what takes arrays is costly in a loop over
+    pixels."""
+    return spot[8] < lattice.overlap * lattice.overlap
 
 
-@numba.njit(**INLINE)
-def belongs(lattice, rotation, spot, ex, ey, ez):  # type: ignore[no-untyped-def]
+@piece
+def belongs(lattice, rotation, ex, ey, ez):  # type: ignore[no-untyped-def]
     """Whether the spot's lattice point is the one that e, counted from it, rounds to: a pixel between peaks belongs to one of them."""
-    if spot[8] < lattice.overlap * lattice.overlap:
-        return True
     cx = rotation[0, 0] * ex + rotation[0, 1] * ey + rotation[0, 2] * ez
     cy = rotation[1, 0] * ex + rotation[1, 1] * ey + rotation[1, 2] * ez
     cz = rotation[2, 0] * ex + rotation[2, 1] * ey + rotation[2, 2] * ez
@@ -107,7 +103,39 @@ def belongs(lattice, rotation, spot, ex, ey, ez):  # type: ignore[no-untyped-def
     return True
 
 
-@numba.njit(**INLINE)
+@piece
+def cell_range(low, high, cell, cells):  # type: ignore[no-untyped-def]
+    """First and stop of the cells that low .. high touches, both counted from the corner."""
+    first = max(0, int(np.floor(low / cell)))
+    stop = min(cells, int(np.floor(high / cell)) + 1)
+    return first, stop
+
+
+@piece
+def box(pixels, spot):  # type: ignore[no-untyped-def]
+    """First and stop row, first and stop column of the cells in which the pixels of a spot lie; no row where there are none."""
+    x, y = spot[9] - pixels.corner[0], spot[10] - pixels.corner[1]
+    row0, row1 = cell_range(x - spot[11], x + spot[11], pixels.cell, pixels.rows)
+    column0, column1 = cell_range(y - spot[11], y + spot[11], pixels.cell, pixels.columns)
+    if column1 <= column0:
+        row1 = row0
+    return row0, row1, column0, column1
+
+
+@piece
+def run(pixels, row, column0, column1):  # type: ignore[no-untyped-def]
+    """First and stop of the pixels in some cells of a row."""
+    return pixels.first[row * pixels.columns + column0], pixels.first[row * pixels.columns + column1]
+
+
+@piece
+def profile(spot, ex, ey, ez, square):  # type: ignore[no-untyped-def]
+    """exp(-e_r^2 / 2Q - e_t^2 / 2T) at e, whose square is given."""
+    along = (ex * spot[0] + ey * spot[1] + ez * spot[2]) / max(spot[3], 1e-12)
+    return np.exp(-(0.5 * (along * along / spot[5] + (square - along * along) / spot[4])))
+
+
+@piece
 def load_frame(pixels, photons, background, extra, counts, ground):  # type: ignore[no-untyped-def]
     """Photons and background (level times polar, plus `extra` if it is not empty) of one frame in the order of the table; ground = -1
     where a pixel is dead."""

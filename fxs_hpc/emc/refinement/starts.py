@@ -3,15 +3,14 @@
 from functools import cache
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.refinement.compiled import COMPILE
+from fxs_hpc.emc.compiled import kernel
 from fxs_hpc.emc.refinement.optimiser import NO_EXTRA
 from fxs_hpc.emc.refinement.peak_model import LatticeTable
 from fxs_hpc.emc.refinement.pixels import PixelTable
-from fxs_hpc.emc.refinement.scoring import ArcCells, arc_maps, arc_scores
+from fxs_hpc.emc.refinement.scoring import ArcCells, arc_scores, empty_maps, fill_maps, windows
 from fxs_hpc.emc.refinement.spots import LOG_PHI, STATE
 
 
@@ -41,7 +40,7 @@ def distinct(
 
 @cache
 def _greedy() -> Any:
-    @numba.njit(cache=True, **COMPILE)
+    @kernel
     def greedy(rotations, order, trace, proper, chosen):  # type: ignore[no-untyped-def]
         found = 0
         between = np.empty((3, 3))
@@ -107,20 +106,12 @@ def best_starts(
         See `optimiser.refine`.
     """
     rotations, states, first = [np.zeros((0, 3, 3))], [np.zeros((0, STATE))], [0]
+    maps = empty_maps(scorer.cells)
+    peaks = windows(scorer.pixels, scorer.lattice, scorer.heights, scorer.variances, scorer.blur, scorer.limit, scorer.cells)
     for d, (frame, level, mine, wanted) in enumerate(zip(photons, background, candidates, most, strict=True)):
         if len(mine):
-            maps = arc_maps(scorer.pixels, scorer.cells, frame, level, extra[min(d, len(extra) - 1)])
-            values, scales = arc_scores(
-                scorer.pixels,
-                scorer.lattice,
-                scorer.heights,
-                scorer.variances,
-                scorer.blur,
-                scorer.limit,
-                maps,
-                scorer.cells.width,
-                np.ascontiguousarray(mine),
-            )
+            fill_maps(scorer.pixels, scorer.cells, frame, level, maps, extra[min(d, len(extra) - 1)])
+            values, scales = arc_scores(scorer.pixels, peaks, maps, np.ascontiguousarray(mine))
             best = distinct(mine, values, int(wanted), scorer.apart, scorer.proper)
             rotations.append(mine[best])
             states.append(_states(scales[best]))
