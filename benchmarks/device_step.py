@@ -20,11 +20,12 @@ from fxs_hpc.engine.interface import Update
 from fxs_hpc.engine.layout import unfold
 from fxs_hpc.engine.numpy_engine import NumpyEngine
 from fxs_hpc.engine.opencl import choice, devices
-from fxs_hpc.engine.opencl.board import Board
+from fxs_hpc.engine.opencl.sphere import SphereBoard
 from fxs_hpc.engine.opencl.devices import Device
 from fxs_hpc.engine.opencl.engine import OpenClEngine
 from fxs_hpc.engine.opencl.products import Launch, launch
-from fxs_hpc.engine.opencl.steps import Member, Steps
+from fxs_hpc.engine.opencl.members import Member
+from fxs_hpc.engine.opencl.sphere_steps import SphereSteps
 
 _SQUARE, _PRODUCTS = 256, 64
 _COPIED = 1 << 28
@@ -61,7 +62,7 @@ def bandwidth(device: Device) -> float:
     return 2e-9 * _COPIED / min(times)
 
 
-def product_rate(board: Board, device: Device) -> float:
+def product_rate(board: SphereBoard, device: Device) -> float:
     """GFLOP/s of the product kernel."""
     host = np.ones((3, _PRODUCTS, _SQUARE, _SQUARE), board.arithmetic.real)
     board.reserve("square", host.nbytes)
@@ -86,7 +87,7 @@ def product_rate(board: Board, device: Device) -> float:
     return 2e-9 * _PRODUCTS * _SQUARE**3 / min(times)
 
 
-def step_bytes(board: Board) -> float:
+def step_bytes(board: SphereBoard) -> float:
     """Gigabytes that the kernels of one HIO step read and write, each array once for each kernel that uses it."""
     sizes, real = board.layout.sizes.real, board.arithmetic.real.itemsize
     numbers = 5 * sizes["amplitude"] + 8 * sizes["analysed"] + 8 * sizes["amplitude_coefficients"]
@@ -95,10 +96,10 @@ def step_bytes(board: Board) -> float:
     return 1e-9 * (board.members * (numbers * real + board.layout.voxels) + shared)
 
 
-def filled(device: Device, cpu: NumpyEngine, precision: str, batch: int) -> tuple[Steps, list[Member]]:
+def filled(device: Device, cpu: NumpyEngine, precision: str, batch: int) -> tuple[SphereSteps, list[Member]]:
     """A batch of the reconstruction that `cpu` holds."""
-    board = Board(device.handle, cpu._geometry, cpu._constraints, precision, batch, device.double)  # type: ignore[arg-type]
-    steps = Steps(board)
+    board = SphereBoard(device.handle, cpu._geometry, cpu._constraints, precision, batch, device.double)  # type: ignore[arg-type]
+    steps = SphereSteps(board)
     engines = [OpenClEngine(steps, number) for number in range(batch)]
     for engine in engines:
         engine.restore(cpu.snapshots(), unfold(cpu._initial, cpu._n).astype(bool))

@@ -1,17 +1,17 @@
-"""Memory of a batch of reconstructions on a device, and the launches of its kernels."""
+"""Memory of a batch of reconstructions on a device, and the launches of its kernels: what sphere and plane have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyopencl as cl
 from numpy.typing import NDArray
 
-from fxs_hpc.engine.interface import Constraints, Geometry, Precision
-from fxs_hpc.engine.opencl.constants import Layout, Matrices
+from fxs_hpc.engine.interface import Constraints, Geometry, PlaneGeometry, Precision
+from fxs_hpc.engine.opencl.constants import Sizes
 from fxs_hpc.engine.opencl.products import Launch
-from fxs_hpc.engine.opencl.program import Shape, build, graphics_shape, processor_shape, source
+from fxs_hpc.engine.opencl.program import Shape, build
 
 _READ_WRITE, _READ = cl.mem_flags.READ_WRITE, cl.mem_flags.READ_ONLY
 
@@ -30,11 +30,50 @@ class Arithmetic:
         return cls(real, np.dtype(np.float64) if double else real)
 
 
-def shape_for(device: cl.Device, arithmetic: Arithmetic, n_phi: int) -> Shape:
-    """How kernels are cut for `device`."""
-    if device.type & cl.device_type.CPU:
-        return processor_shape(arithmetic.real, arithmetic.acc)
-    return graphics_shape(arithmetic.real, n_phi, device.local_mem_size, device.max_work_group_size)
+class Arrangement(Protocol):
+    """How a reconstruction lies in memory: rings of points, in space of half a sphere and their antipodes."""
+
+    parts: int
+    sides: int
+    """2 where a field is held as points and their antipodes, else 1."""
+    half: int
+    """Rings of one side."""
+    length: int
+    """Points of a ring."""
+    shells: int
+    stored: int
+
+    @property
+    def voxels(self) -> int:
+        """Grid points stored."""
+
+    @property
+    def sizes(self) -> Sizes:
+        """What one member takes."""
+
+    def folded(self, density: NDArray, real: np.dtype) -> NDArray:
+        """Density, in the shape of the geometry -> (parts, sides, half, length, stored)."""
+
+    def unfolded(self, field: NDArray) -> NDArray:
+        """Inverse of `folded`."""
+
+    def folded_support(self, support: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Support -> (sides, half, length, stored)."""
+
+    def unfolded_support(self, field: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Inverse of `folded_support`."""
+
+    def density_from_snapshot(self, density: NDArray, real: np.dtype) -> NDArray:
+        """As the engine of the CPU holds it -> (parts, sides, half, length, stored)."""
+
+    def density_to_snapshot(self, field: NDArray) -> NDArray:
+        """Inverse of `density_from_snapshot`."""
+
+    def from_snapshot(self, array: NDArray, kind: np.dtype) -> NDArray:
+        """Support or frozen intensity as the engine of the CPU holds it -> (points, half, length, stored)."""
+
+    def to_snapshot(self, field: NDArray) -> NDArray:
+        """Inverse of `from_snapshot`."""
 
 
 @dataclass(frozen=True)
@@ -42,89 +81,91 @@ class _Table:
     """A table of products on the device, and the kernel with its arguments, which never change."""
 
     count: int
+    together: bool
     buffer: cl.Buffer
     kernel: cl.Kernel
 
 
 class Board:
-    """Buffers of `members` reconstructions of one problem, constants, program and queue.
+    """Buffers of `members` reconstructions of one problem, program and queue.
 
     Parameters
     ----------
-    double : whether the device computes in double precision (then sums and polar factors are).
-    shape : how to cut the kernels, by default to suit the device.
+    double : whether the device computes in double precision.
+    layout, shape : of the memory, and how kernels are cut.
+    text : of the program.
+    matrices : methods that list the products of a step.
     """
 
     def __init__(
         self,
         device: cl.Device,
-        geometry: Geometry,
+        geometry: Geometry | PlaneGeometry,
         constraints: Constraints,
-        precision: Precision,
-        members: int = 1,
-        double: bool = True,
-        shape: Shape | None = None,
+        members: int,
+        double: bool,
+        arithmetic: Arithmetic,
+        layout: Arrangement,
+        shape: Shape,
+        text: str,
+        matrices: Any,
     ) -> None:
-        self.geometry, self.constraints, self.members = geometry, constraints, members
-        self.arithmetic = Arithmetic.of(precision, double)
-        self.layout = Layout(geometry, constraints)
-        self.shape = shape or shape_for(device, self.arithmetic, self.layout.length)
+        self.constraints, self.members, self.arithmetic, self.shape = constraints, members, arithmetic, shape
+        self.radial, self.matrices, self.arrangement = geometry.radial, matrices, layout
         self.context = cl.Context([device])
         self.queue = cl.CommandQueue(self.context)
-        self.matrices = Matrices(geometry, constraints, self.layout, self.arithmetic.real, self.shape.tiling)
-        text = source(geometry, constraints, self.shape, self.arithmetic.real, self.arithmetic.acc)
         self._program = build(self.context, text, double)
         self._kernels = {kernel.function_name: kernel for kernel in self._program.all_kernels()}
         self._given: dict[str, tuple[Any, ...]] = {}
         self._working: list[tuple[int, int, int, int]] = []
         self._tables: dict[tuple[Any, ...], _Table | None] = {}
+        self.launches = 0
         self.buffers: dict[str, cl.Buffer] = {}
-        self._sizes = self.layout.sizes.real
+        self._sizes = layout.sizes.real
         self._allocate()
-        self._upload_constants()
+        self._upload_weights()
 
     def _allocate(self) -> None:
-        sizes, types = self.layout.sizes, self.arithmetic
+        layout, sizes, types = self.arrangement, self.arrangement.sizes, self.arithmetic
         for of, item in ((sizes.real, types.real.itemsize), (sizes.bytes_, 1), (sizes.acc, types.acc.itemsize)):
             for name, count in of.items():
-                self.buffers[name] = cl.Buffer(self.context, _READ_WRITE, self.members * count * item)
                 # Rings near the poles of synthesised spectra are never written, and padding shells must be zero.
-                cl.enqueue_fill_buffer(self.queue, self.buffers[name], np.zeros(1, np.uint8), 0, self.members * count * item)
-        self.buffers["touched"] = cl.Buffer(self.context, _READ_WRITE, self.members * self.layout.half * self.layout.stored)
-        self.buffers["range"] = cl.Buffer(self.context, _READ_WRITE, 2 * self.members * types.real.itemsize)
-        self.buffers["sums"] = cl.Buffer(self.context, _READ_WRITE, 3 * self.members * types.acc.itemsize)
-        self.buffers["members"] = cl.Buffer(self.context, _READ_WRITE, 16 * self.members)
+                self._zeros(name, self.members * count * item)
+        self._zeros("touched", self.members * layout.half * layout.stored)
+        self._zeros("range", 2 * self.members * types.real.itemsize)
+        self._zeros("sums", 3 * self.members * types.acc.itemsize)
+        self._zeros("members", 16 * self.members)
+        self._zeros("means", self.members * 2 * layout.parts * layout.stored * types.real.itemsize)
+        if self.constraints.averaged_shells:
+            self._zeros("inner", self.members * layout.half * 2 * layout.parts * layout.stored * types.real.itemsize)
+        self.upload("factors", np.ones(self.members, types.real))
 
-    def _upload_constants(self) -> None:
-        layout, real, acc = self.layout, self.arithmetic.real, self.arithmetic.acc
-        n, grid, reciprocal = layout.shells, self.geometry.angular, self.constraints.reciprocal
+    def _zeros(self, name: str, size: int) -> None:
+        self.buffers[name] = cl.Buffer(self.context, _READ_WRITE, size)
+        cl.enqueue_fill_buffer(self.queue, self.buffers[name], np.zeros(1, np.uint8), 0, size)
+
+    def _upload_weights(self) -> None:
+        layout, real, acc, radial = self.arrangement, self.arithmetic.real, self.arithmetic.acc, self.radial
         self.upload("constants", self.matrices.constants())
-        self.upload("ring_weights", grid.theta_weights[: layout.half].astype(acc))
         given = self.constraints.error_radial_weights
-        self.upload("error_weights", self._shells(self.geometry.radial.r_weights if given is None else given, acc))
-        self.upload("volume_weights", self._shells(self.geometry.radial.r_weights, acc))
-        self.upload("q_weights", self._shells(self.geometry.radial.q_weights, acc))
-        self.upload("polar_table", layout.polar.table() if layout.polar.orders else np.zeros(5, np.int32))
-        kinds, known = np.zeros(layout.intensity_order + 1, np.int32), np.zeros((layout.intensity_order + 1, layout.stored), real)
-        for l, (_, _, where) in self.matrices.projection.orders.items():
-            kinds[l], known[l] = 1, where
-        average = np.zeros(n)
-        if reciprocal.spherical_average is not None:
-            kinds[0], known[0, :n], average = 2, reciprocal.known[0], reciprocal.spherical_average
-        self.upload("kinds", kinds)
-        self.upload("known", known)
-        self.upload("average", self._shells(average, real))
-        inner = self.constraints.stabilised_from
-        if inner:
-            self.upload("inner_columns", self.matrices.inner_columns(inner).astype(real))
+        self.upload("error_weights", self._shells(radial.r_weights if given is None else given, acc))
+        self.upload("volume_weights", self._shells(radial.r_weights, acc))
+        self.upload("q_weights", self._shells(radial.q_weights, acc))
+        inner, places = self.constraints.stabilised_from, np.arange(layout.stored)
+        self.upload("ring_weights", self.ring_weights().astype(acc))
         self.upload("zeros", np.zeros(layout.stored, real))
         self.upload("ones", np.ones(layout.stored, real))
-        self.upload("stabilised", (np.arange(layout.stored) >= inner).astype(real))
+        self.upload("stabilised", (places >= inner).astype(real))
+        self.upload("averaged", (places < self.constraints.averaged_shells).astype(real))
 
     def _shells(self, values: NDArray, kind: np.dtype) -> NDArray:
-        padded = np.zeros(self.layout.stored, kind)
-        padded[: self.layout.shells] = values
+        padded = np.zeros(self.arrangement.stored, kind)
+        padded[: self.arrangement.shells] = values
         return padded
+
+    def ring_weights(self) -> NDArray[np.float64]:
+        """(half,) quadrature weights of the rings of one side, for sums over their points."""
+        raise NotImplementedError
 
     def shells(self, values: NDArray) -> NDArray:
         """Values per shell in the precision of the fields, zero in the padding."""
@@ -153,7 +194,7 @@ class Board:
     def reserve(self, name: str, size: int) -> None:
         """Make the buffer `name` of `size` bytes if there is none."""
         if name not in self.buffers:
-            self.buffers[name] = cl.Buffer(self.context, _READ_WRITE, size)
+            self._zeros(name, size)
 
     def set_members(self, rows: Sequence[tuple[int, int, int, int]]) -> None:
         """Who works from now on: (member, source slot, target slot, support slot) each."""
@@ -172,20 +213,16 @@ class Board:
         if self._given.get(name) != arguments:
             kernel.set_args(*(self.buffers[argument] if isinstance(argument, str) else argument for argument in arguments))
             self._given[name] = arguments
+        self.launches += 1
         cl.enqueue_nd_range_kernel(self.queue, kernel, (groups[0] * items, *groups[1:]), (items, 1, 1))
 
     def rings(self, name: str, shells: int, rows: int, count: int, *arguments: Any) -> None:
         """A kernel whose groups take some shells of one ring, for `count` members."""
         shape = self.shape
-        self.run(name, (shells // shape.lanes, rows, count), shape.items_r * shape.items_phi, *arguments, "members")
-
-    def coefficients(self, name: str, order: int, count: int, *arguments: Any) -> None:
-        """A kernel over the coefficients up to `order`."""
-        across, items = self.layout.stored // self.shape.width, 16 if self.shape.items_r > 1 or self.shape.items_phi > 1 else 1
-        self.run(name, (across // items, order + 1, count * (order + 1)), items, *arguments, "members")
+        self.run(name, (-(-shells // shape.lanes), rows, count), shape.items_r * shape.items_phi, *arguments, "members")
 
     def multiply(self, key: str, count: int, *arguments: Any) -> None:
-        """The products that `Matrices.<key>(*arguments)` lists, for `count` members."""
+        """The products that `matrices.<key>(*arguments)` lists, for `count` members."""
         name = (key, *arguments)
         if name not in self._tables:
             listed = getattr(self.matrices, key)(*arguments)
@@ -193,16 +230,23 @@ class Board:
         table = self._tables[name]
         if table is not None:
             across, down = self.shape.product_items
-            cl.enqueue_nd_range_kernel(self.queue, table.kernel, (table.count * across, down, count), (across, down, 1))
+            self.launches += 1
+            cl.enqueue_nd_range_kernel(
+                self.queue, table.kernel, (table.count * across, down, 1 if table.together else count), (across, down, 1)
+            )
+
+    def strides(self) -> Mapping[str, int]:
+        """Numbers from one member to the next, per buffer of fields."""
+        return {**self._sizes, "frozen_coefficients": self._sizes["intensity"]}
 
     def _table(self, listed: Launch) -> _Table:
         buffer = cl.Buffer(self.context, _READ | cl.mem_flags.COPY_HOST_PTR, hostbuf=np.ascontiguousarray(listed.tiles))
         kernel = cl.Kernel(self._program, "multiply")
         operands: list[Any] = []
         for operand in (listed.left, listed.right, listed.result):
-            operands += [self.buffers[operand], np.uint64(self._sizes.get(operand, 0))]
+            operands += [self.buffers[operand], np.uint64(0 if listed.together else self.strides().get(operand, 0))]
         kernel.set_args(*operands, buffer, self.buffers["members"])
-        return _Table(len(listed.tiles), buffer, kernel)
+        return _Table(len(listed.tiles), listed.together, buffer, kernel)
 
     @property
     def table_bytes(self) -> int:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.engine.fft import LANES
 from fxs_hpc.engine.interface import Constraints, Geometry
-from fxs_hpc.engine.layout import padded
+from fxs_hpc.engine.layout import fold, padded, unfold
 from fxs_hpc.engine.opencl.polar import PolarLayout
 from fxs_hpc.engine.opencl.products import Launch, Places, Tiling, launch, limited
 from fxs_hpc.engine.polar import PolarMatrices, Product, polar_matrices
@@ -32,7 +32,9 @@ class Sizes:
 
 
 class Layout:
-    """Shapes of the buffers of a member; see `engine.azimuth` for the layout of fields and spectra."""
+    """`engine.opencl.board.Arrangement` in space: shapes of the buffers of a member; see `engine.azimuth` for fields and spectra."""
+
+    sides = 2
 
     def __init__(self, geometry: Geometry, constraints: Constraints) -> None:
         self.order = geometry.amplitude_order
@@ -63,6 +65,39 @@ class Layout:
         """Grid points stored."""
         return 2 * self.half * self.length * self.stored
 
+    def folded(self, density: NDArray, real: np.dtype) -> NDArray:
+        """See `Arrangement.folded`."""
+        return np.stack([fold(part, real) for part in ([density.real, density.imag] if self.parts == 2 else [density.real])])
+
+    def unfolded(self, field: NDArray) -> NDArray:
+        """See `Arrangement.unfolded`."""
+        parts = [unfold(part, self.shells) for part in field]
+        return parts[0] + 1j * parts[1] if len(parts) == 2 else parts[0]
+
+    def folded_support(self, support: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """See `Arrangement.folded_support`."""
+        return fold(support, np.uint8)
+
+    def unfolded_support(self, field: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """See `Arrangement.unfolded_support`."""
+        return unfold(field, self.shells).astype(bool)
+
+    def density_from_snapshot(self, density: NDArray, real: np.dtype) -> NDArray:
+        """See `Arrangement.density_from_snapshot`."""
+        return density.astype(real, copy=False)
+
+    def density_to_snapshot(self, field: NDArray) -> NDArray:
+        """See `Arrangement.density_to_snapshot`."""
+        return field
+
+    def from_snapshot(self, array: NDArray, kind: np.dtype) -> NDArray:
+        """See `Arrangement.from_snapshot`."""
+        return array.astype(kind, copy=False)
+
+    def to_snapshot(self, field: NDArray) -> NDArray:
+        """See `Arrangement.to_snapshot`."""
+        return field
+
     @property
     def sizes(self) -> Sizes:
         """What one member takes."""
@@ -80,6 +115,7 @@ class Matrices:
         self._layout, self._tiling = layout, tiling
         self._places = Places(dtype)
         self._arrays = {name: self._places.stand_in(name, shape) for name, shape in layout.shapes.items()}
+        self._arrays["frozen_coefficients"] = self._places.stand_in("frozen_coefficients", layout.shapes["intensity"])
         self._polar = self._pooled(polar_matrices(geometry.angular, layout.order, dtype))
         self._intensity_polar = self._pooled(polar_matrices(geometry.angular, layout.intensity_order, dtype))
         radial = [hankel_matrices(geometry.radial, layout.order, way, constraints.r_max_convention) for way in ("forward", "inverse")]
@@ -146,6 +182,12 @@ class Matrices:
         """Spectra of the intensity -> its coefficients."""
         parities = _PARITIES[: self._layout.parts]
         return self._launch(self._intensity_polar.analyse(self._arrays["intensity_analysed"], self._arrays["intensity"], parities))
+
+    def analyse_frozen(self) -> Launch:
+        """Spectra of a frozen intensity -> its coefficients."""
+        parities = _PARITIES[: self._layout.parts]
+        spectra, frozen = self._arrays["intensity_analysed"], self._arrays["frozen_coefficients"]
+        return self._launch(self._intensity_polar.analyse(spectra, frozen, parities))
 
     def synthesise_intensity(self) -> Launch:
         """Change of the intensity's coefficients -> its spectra."""

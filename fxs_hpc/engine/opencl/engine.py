@@ -6,10 +6,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fxs_hpc.engine.interface import Projected, Snapshot, Update
-from fxs_hpc.engine.layout import fold, unfold, unfold_parity
-from fxs_hpc.engine.opencl.steps import Member, Steps
-from fxs_hpc.engine.procrustes import invariants_of
+from fxs_hpc.engine.interface import IntensityPair, Projected, Snapshot, Update, Volume
+from fxs_hpc.engine.opencl.members import Member
+from fxs_hpc.engine.opencl.steps import Steps
 
 Operation = Callable[[Sequence[Member]], Sequence[Any] | None]
 
@@ -41,7 +40,7 @@ class OpenClEngine:
     """See `engine.interface.Engine`; `number` is its place on the board that `steps` works on."""
 
     def __init__(self, steps: Steps, number: int = 0, turns: Turns | None = None) -> None:
-        self._steps, self._board, self._layout = steps, steps.board, steps.board.layout
+        self._steps, self._board, self._layout = steps, steps.board, steps.board.arrangement
         self._member = Member(number)
         self._turns: Turns = turns or OneAtATime()
 
@@ -49,34 +48,55 @@ class OpenClEngine:
 
     def load(self, density: NDArray, support: NDArray[np.bool_], initial_support: NDArray[np.bool_]) -> None:
         """See `Engine.load`."""
-        parts = [density.real, density.imag] if self._layout.parts == 2 else [density.real]
-        folded = np.stack([fold(part, self._board.arithmetic.real) for part in parts])
-        snapshot = Snapshot(folded, fold(support, np.uint8), self._layout.stored)
+        layout = self._layout
+        folded = layout.density_to_snapshot(layout.folded(density, self._board.arithmetic.real))
+        snapshot = Snapshot(folded, layout.to_snapshot(layout.folded_support(support)), layout.stored)
         self.restore((snapshot, snapshot), initial_support)
 
     def restore(self, snapshots: Sequence[Snapshot], initial_support: NDArray[np.bool_]) -> None:
         """See `Engine.restore`."""
-        member, board, real = self._member, self._board, self._board.arithmetic.real
-        member.last, member.best, member.support, member.best_support = 0, 1, 0, 1
+        member, board, layout, real = self._member, self._board, self._layout, self._board.arithmetic.real
+        member.last, member.best, member.support, member.best_support, member.frozen = 0, 1, 0, 1, False
 
         def transfer() -> None:
             for slot, snapshot in enumerate(snapshots):
-                board.write("density", 2 * member.number + slot, snapshot.density.astype(real, copy=False))
-                board.write("support", 2 * member.number + slot, snapshot.support)
-                member.filled[slot] = snapshot.filled_shells
-            board.write("initial", member.number, fold(initial_support, np.uint8))
+                board.write("density", 2 * member.number + slot, layout.density_from_snapshot(snapshot.density, real))
+                board.write("support", 2 * member.number + slot, layout.from_snapshot(snapshot.support, np.dtype(np.uint8)))
+                member.filled[slot] = min(snapshot.filled_shells, layout.stored)
+            board.write("initial", member.number, layout.folded_support(initial_support))
             self._steps.mark([member])
+            if snapshots[0].frozen is not None:
+                self._steps.thaw(member, layout.from_snapshot(snapshots[0].frozen, real))
 
         self._turns.alone(transfer)
 
+    def replace(self, density: NDArray) -> None:
+        """See `Engine.replace`."""
+        member, folded = self._member, self._layout.folded(density, self._board.arithmetic.real)
+        self._turns.alone(lambda: self._board.write("density", 2 * member.number + member.free, folded))
+        member.filled[member.free], member.last = self._layout.stored, member.free
+
     def snapshots(self) -> tuple[Snapshot, Snapshot]:
         """See `Engine.snapshots`."""
-        member = self._member
-        last = Snapshot(self._folded(member.last), self._folded_support(member.support), member.filled[member.last])
-        return last, Snapshot(self._folded(member.best), self._folded_support(member.best_support), member.filled[member.best])
+        return self._snapshot(self._member.last, self._member.support, self._frozen()), self._snapshot(
+            self._member.best, self._member.best_support
+        )
+
+    def _snapshot(self, slot: int, support: int, frozen: NDArray | None = None) -> Snapshot:
+        layout = self._layout
+        density = layout.density_to_snapshot(self._folded(slot))
+        return Snapshot(density, layout.to_snapshot(self._folded_support(support)), self._member.filled[slot], frozen)
+
+    def _frozen(self) -> NDArray | None:
+        if not self._member.frozen:
+            return None
+        layout, real = self._layout, self._board.arithmetic.real
+        shape = (self._steps.frozen_size() // (layout.half * layout.length * layout.stored), layout.half, layout.length, layout.stored)
+        return layout.to_snapshot(self._turns.alone(lambda: self._board.read("frozen", self._member.number, shape, real)))
 
     def _field_shape(self) -> tuple[int, ...]:
-        return self._layout.parts, 2, self._layout.half, self._layout.length, self._layout.stored
+        layout = self._layout
+        return layout.parts, layout.sides, layout.half, layout.length, layout.stored
 
     def _folded(self, slot: int) -> NDArray:
         place, real = 2 * self._member.number + slot, self._board.arithmetic.real
@@ -97,14 +117,12 @@ class OpenClEngine:
 
     def density(self, which: Literal["last", "best"] = "last") -> NDArray:
         """See `Engine.density`."""
-        folded = self._folded(self._member.last if which == "last" else self._member.best)
-        parts = [unfold(part, self._layout.shells) for part in folded]
-        return parts[0] + 1j * parts[1] if len(parts) == 2 else parts[0]
+        return self._layout.unfolded(self._folded(self._member.last if which == "last" else self._member.best))
 
     def support(self, which: Literal["last", "best"] = "last") -> NDArray[np.bool_]:
         """See `Engine.support`."""
         slot = self._member.support if which == "last" else self._member.best_support
-        return unfold(self._folded_support(slot), self._layout.shells).astype(bool)
+        return self._layout.unfolded_support(self._folded_support(slot))
 
     # --- steps
 
@@ -113,10 +131,10 @@ class OpenClEngine:
         key = ("step", update, self._member.open_fraction)
         return self._turns.take(self._member, key, lambda members: self._steps.step(members, update))
 
-    def shrink_wrap(self, transfer: NDArray[np.float64], threshold: float, inside_initial_support: bool) -> None:
+    def shrink_wrap(self, transfer: NDArray[np.float64], cut: float | Volume, inside_initial_support: bool) -> None:
         """See `Engine.shrink_wrap`."""
-        key = ("shrink_wrap", transfer.tobytes(), threshold, inside_initial_support)
-        self._turns.take(self._member, key, lambda members: self._steps.shrink_wrap(members, transfer, threshold, inside_initial_support))
+        key = ("shrink_wrap", transfer.tobytes(), cut, inside_initial_support)
+        self._turns.take(self._member, key, lambda members: self._steps.shrink_wrap(members, transfer, cut, inside_initial_support))
 
     def limit_resolution(self, fraction: float) -> None:
         """See `Engine.limit_resolution`."""
@@ -125,6 +143,19 @@ class OpenClEngine:
     def band_limit(self) -> None:
         """See `Engine.band_limit`."""
         self._turns.take(self._member, "band_limit", self._steps.band_limit)
+
+    def freeze(self) -> None:
+        """See `Engine.freeze`."""
+        self._turns.take(self._member, ("freeze", self._member.open_fraction), self._steps.freeze)
+
+    def scale_average(self, factor: float) -> None:
+        """See `Engine.scale_average`."""
+        value = np.array([factor], self._board.arithmetic.real)
+        self._turns.alone(lambda: self._board.write("factors", self._member.number, value))
+
+    def intensity(self) -> IntensityPair:
+        """See `Engine.intensity`."""
+        return self._turns.alone(lambda: self._steps.intensity(self._member))
 
     def reciprocal_errors(self) -> dict[str, float]:
         """See `Engine.reciprocal_errors`."""
@@ -136,19 +167,4 @@ class OpenClEngine:
 
     def project(self, which: Literal["last", "best"] = "last") -> Projected:
         """See `Engine.project`."""
-        grid, coefficients = self._turns.alone(lambda: self._projected(which))
-        procrustes, constraints = self._board.matrices.projection, self._board.constraints
-        even_odd = [np.stack([part[0] + part[1], part[0] - part[1]]) / 2 for part in grid]
-        amplitude = unfold_parity(even_odd[0], self._layout.shells)
-        if len(even_odd) == 2:
-            amplitude = amplitude + 1j * unfold_parity(even_odd[1], self._layout.shells)
-        invariants = invariants_of(coefficients, self._layout.shells, constraints.reciprocal.max_order)
-        return Projected(amplitude, procrustes.unknowns(coefficients), invariants)
-
-    def _projected(self, which: Literal["last", "best"]) -> tuple[NDArray, NDArray]:
-        """Grid values of the constrained amplitude (even plus odd part, even minus odd), and coefficients of the intensity before."""
-        board, layout, number, real = self._board, self._layout, self._member.number, self._board.arithmetic.real
-        self._steps.constrain_amplitude([self._member], 0.0, which)
-        board.multiply("synthesise", 1, "change_coefficients", layout.stored)
-        board.rings("synthesise_density", layout.stored, layout.parts * layout.half, 1, "synthesised", "amplitude", np.int32(0))
-        return board.read("amplitude", number, self._field_shape(), real), board.read("intensity", number, layout.shapes["intensity"], real)
+        return self._turns.alone(lambda: self._steps.projected(self._member, which))

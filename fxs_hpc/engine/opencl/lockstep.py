@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fxs_hpc.engine.opencl.engine import Operation
-from fxs_hpc.engine.opencl.steps import Member
+from fxs_hpc.engine.opencl.members import Member
 
 
 @dataclass

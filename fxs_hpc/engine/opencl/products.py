@@ -73,15 +73,19 @@ class Places:
 
 @dataclass(frozen=True)
 class Launch:
-    """One launch of the product kernel: names of the buffers of A, B, C and the table of tiles (count, 9)."""
+    """One launch of the product kernel: names of the buffers of A, B, C and the table of tiles (count, 9).
+
+    `together`: the products are those of all members at once, not of each.
+    """
 
     left: str
     right: str
     result: str
     tiles: NDArray[np.int32]
+    together: bool = False
 
 
-def launch(products: list[Product], places: Places, tiling: Tiling) -> Launch:
+def launch(products: list[Product], places: Places, tiling: Tiling, together: bool = False) -> Launch:
     """Table of `products`, whose factors must lie in the same three buffers."""
     entries: list[tuple[int, ...]] = []
     names: dict[str, str] = {}
@@ -103,7 +107,7 @@ def launch(products: list[Product], places: Places, tiling: Tiling) -> Launch:
     # The longest first: groups that start last should not be those that take longest.
     entries.sort(key=lambda entry: -entry[6] * entry[7] * entry[8])
     table = np.array(entries, np.int32).reshape(-1, _FIELDS)
-    return Launch(names.get("left", "constants"), names.get("right", "constants"), names["result"], table)
+    return Launch(names.get("left", "constants"), names.get("right", "constants"), names["result"], table, together)
 
 
 def limited(products: list[Product], stored: int, shells: int) -> list[Product]:

@@ -14,7 +14,7 @@ from fxs_hpc.engine.opencl.products import Tiling
 from fxs_hpc.engine.opencl.transform import fft_text
 from fxs_hpc.errors import NumericalError
 
-_FILES = ("azimuth", "update", "multiply", "coefficients", "support", "polar", "invariants")
+_FILES = ("azimuth", "voxel", "update", "sums", "multiply", "coefficients", "support", "polar", "invariants")
 _VECTOR_BYTES = 64
 
 
@@ -83,6 +83,13 @@ def graphics_shape(real: np.dtype, n_phi: int, local_memory: int, largest_group:
     )
 
 
+def shape_for(device: cl.Device, real: np.dtype, acc: np.dtype, n_phi: int) -> Shape:
+    """How kernels are cut for `device`."""
+    if device.type & cl.device_type.CPU:
+        return processor_shape(real, acc)
+    return graphics_shape(real, n_phi, device.local_mem_size, device.max_work_group_size)
+
+
 def _vector_types(real: str, width: int) -> str:
     if width == 1:
         return f"typedef {real} V;\ntypedef int MASK;\ntypedef uchar BYTES;\n#define TO_MASK(bytes) ((int)(bytes))\n"
@@ -110,6 +117,8 @@ def _defines(geometry: Geometry, constraints: Constraints, shape: Shape, acc: np
     order = geometry.amplitude_order
     return {
         "PARTS": 2 if geometry.complex_density else 1,
+        "SIDES": 2,
+        "AVERAGED": constraints.averaged_shells,
         "HALF": geometry.angular.n_theta // 2,
         "LENGTH": geometry.angular.n_phi,
         "R": padded(geometry.radial.n_points),

@@ -6,11 +6,12 @@ import numpy as np
 from problems import Problem
 
 from fxs_hpc.engine.interface import Precision
-from fxs_hpc.engine.opencl.board import Arithmetic, Board
+from fxs_hpc.engine.opencl.board import Arithmetic
 from fxs_hpc.engine.opencl.devices import Device
 from fxs_hpc.engine.opencl.engine import OpenClEngine
 from fxs_hpc.engine.opencl.program import Shape, graphics_shape, processor_shape
-from fxs_hpc.engine.opencl.steps import Steps
+from fxs_hpc.engine.opencl.sphere import SphereBoard
+from fxs_hpc.engine.opencl.sphere_steps import SphereSteps
 
 Form = Literal["processor", "graphics"]
 
@@ -25,15 +26,15 @@ def shape(form: Form, precision: Precision, n_phi: int, double: bool = True) -> 
 
 def board(
     device: Device, case: Problem, precision: Precision = "double", members: int = 1, form: Form = "processor", double: bool = True
-) -> Board:
+) -> SphereBoard:
     """Memory and kernels for a problem."""
     cut = shape(form, precision, case.geometry.angular.n_phi, double)
-    return Board(device.handle, case.geometry, case.constraints, precision, members, double, cut)
+    return SphereBoard(device.handle, case.geometry, case.constraints, precision, members, double, cut)
 
 
 def engine(device: Device, case: Problem, precision: Precision = "double", form: Form = "processor", double: bool = True) -> OpenClEngine:
     """Loaded with the start."""
-    made = OpenClEngine(Steps(board(device, case, precision, 1, form, double)))
+    made = OpenClEngine(SphereSteps(board(device, case, precision, 1, form, double)))
     made.load(case.density, case.support, case.initial_support)
     return made
 

@@ -12,7 +12,8 @@ from fxs_hpc.engine.interface import Update
 from fxs_hpc.engine.opencl.devices import Device
 from fxs_hpc.engine.opencl.engine import OpenClEngine
 from fxs_hpc.engine.opencl.lockstep import Lockstep
-from fxs_hpc.engine.opencl.steps import Member, Steps
+from fxs_hpc.engine.opencl.members import Member
+from fxs_hpc.engine.opencl.sphere_steps import SphereSteps
 
 
 def together(count: int, work: Callable[[int, Lockstep], None]) -> None:
@@ -98,7 +99,7 @@ def test_a_batch_computes_the_bits_of_each_alone(device: Device, complex_density
                 made.recall()
         errors[name, number] += [made.support_fraction(), *made.reciprocal_errors().values()]
 
-    steps = Steps(board(device, case, members=members))
+    steps = SphereSteps(board(device, case, members=members))
 
     def work(number: int, turns: Lockstep) -> None:
         found[number] = OpenClEngine(steps, number, turns)

@@ -9,7 +9,7 @@ from boards import Form, board
 from problems import problem
 
 from fxs_hpc.engine.interface import Precision
-from fxs_hpc.engine.opencl.board import Board
+from fxs_hpc.engine.opencl.sphere import SphereBoard
 from fxs_hpc.engine.opencl.devices import Device
 
 pytestmark = pytest.mark.opencl
@@ -18,7 +18,7 @@ COLUMNS = {2: 5, 4: 3, 5: 0, 6: 10}
 ORTHONORMAL = {"double": 1e-13, "single": 1e-5}
 
 
-def factors(made: Board, given: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+def factors(made: SphereBoard, given: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
     """Write matrices, take their factors, in the plain basis (rows m > 0 are held without sqrt 2)."""
     layout, real = made.layout.polar, made.arithmetic.real
     flat = np.zeros(made.size("matrices"), real)
@@ -46,7 +46,7 @@ def form(request: pytest.FixtureRequest) -> Form:
     return request.param
 
 
-def made_board(device: Device, precision: Precision, form: Form) -> Board:
+def made_board(device: Device, precision: Precision, form: Form) -> SphereBoard:
     case = problem()
     v = {l: np.ones((20, columns)) for l, columns in COLUMNS.items()}
     reciprocal = replace(case.constraints.reciprocal, projection_matrices=v)

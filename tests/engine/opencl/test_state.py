@@ -9,7 +9,7 @@ from fxs_hpc.engine.interface import Precision, Update
 from fxs_hpc.engine.opencl.devices import Device
 from fxs_hpc.engine.opencl.engine import OpenClEngine
 from fxs_hpc.engine.opencl.memory import need
-from fxs_hpc.engine.opencl.steps import Steps
+from fxs_hpc.engine.opencl.sphere_steps import SphereSteps
 
 pytestmark = pytest.mark.opencl
 
@@ -102,7 +102,7 @@ def test_memory_is_known_beforehand(device: Device, precision: Precision, comple
     needed = need(case.geometry, case.constraints, precision, double=True)
     members = 3
     made = board(device, case, precision, members)
-    steps = Steps(made)
+    steps = SphereSteps(made)
     for number in range(members):
         loaded = OpenClEngine(steps, number)
         loaded.load(case.density, case.support, case.initial_support)

@@ -137,17 +137,9 @@ inline V gain(const V found, const V change, const V keep, const REAL carry)
     return sqrt(((found > (V)(0)) & (goal > (V)(0))) ? quotient : (V)(0)) - carry;
 }
 
-/* The modulus constraint: change of the intensity, F -> spectra of (sqrt(I'/I) - carry) F. Rows as in `intensity`. */
-__kernel GROUP void modulus(
-    __global const REAL* changes, __global const REAL* amplitudes, __global const REAL* keep, const REAL carry, __global REAL* spectra,
-    __global const int* members)
+/* Tiles 4 and 5 from the change of the intensity: real density: of the two rings, complex: its even and odd part. */
+inline void load_change(__local V* work, const int lane, const int item, __global const REAL* change, const int row)
 {
-    __local V work[6 * LENGTH * ITEMS_R];
-    HERE;
-    __global const REAL* change = OF(changes, INTENSITY_SPECTRUM) + r;
-    __global const REAL* amplitude = OF(amplitudes, FIELD) + r;
-    __global REAL* spectrum = OF(spectra, SPECTRUM) + r;
-    const V kept = LOAD(keep + r);
 #if PARTS == 2
     load_pair(work, lane, item, change + row * INTENSITY_ROW, change + (HALF + row) * INTENSITY_ROW, INTENSITY_COUNT);
 #else
@@ -159,6 +151,83 @@ __kernel GROUP void modulus(
         AT(5, k) = AT(RE, k);
     }
     SYNC;
+}
+
+/* As `load_change`, into tiles `first` and `first` + 1, from a frozen intensity on the grid. */
+inline void load_frozen(
+    __local V* work, const int lane, const int item, __global const REAL* frozen, const V opened, const int row, const int first)
+{
+    EACH(k, LENGTH) {
+#if PARTS == 2
+        const V n = LOAD(frozen + (row * LENGTH + k) * R), s = LOAD(frozen + ((HALF + row) * LENGTH + k) * R);
+        AT(first, k) = (REAL)(0.5) * opened * (n + s);
+        AT(first + 1, k) = (REAL)(0.5) * opened * (n - s);
+#else
+        AT(first, k) = opened * LOAD(frozen + (2 * row * LENGTH + k) * R);
+        AT(first + 1, k) = opened * LOAD(frozen + ((2 * row + 1) * LENGTH + k) * R);
+#endif
+    }
+    SYNC;
+}
+
+/* I' on the grid, no larger than the modulus constraint's largest gain allows. Rows as in `intensity`. */
+__kernel GROUP void freeze(
+    __global const REAL* changes, __global const REAL* amplitudes, __global const REAL* keep, __global REAL* frozen, __global const int* members)
+{
+    __local V work[6 * LENGTH * ITEMS_R];
+    HERE;
+    __global const REAL* amplitude = OF(amplitudes, FIELD) + r;
+    __global REAL* result = OF(frozen, FROZEN) + r;
+    const V kept = LOAD(keep + r);
+    load_change(work, lane, item, OF(changes, INTENSITY_SPECTRUM) + r, row);
+    for (int line = 0; line < 2; line++) {
+        const int j = PARTS == 2 ? row : 2 * row + line;
+        EACH(k, LENGTH) {
+            const V a = LOAD(amplitude + j * ROW + k * R), b = LOAD(amplitude + (HALF * LENGTH + j * LENGTH + k) * R);
+#if PARTS == 2
+            const V a2 = LOAD(amplitude + VOXELS + j * ROW + k * R), b2 = LOAD(amplitude + VOXELS + (HALF * LENGTH + j * LENGTH + k) * R);
+            const V re = line == 0 ? a - b2 : a + b2, im = line == 0 ? b + a2 : a2 - b;
+            const V found = re * re + im * im, change = line == 0 ? AT(4, k) + AT(5, k) : AT(4, k) - AT(5, k);
+            const int place = (line * HALF + row) * LENGTH + k;
+#else
+            const V found = a * a + b * b, change = AT(4 + line, k);
+            const int place = j * LENGTH + k;
+#endif
+            STORE(min(max(kept * found + change, (V)(0)), (REAL)(LARGEST_GAIN_SQUARED) * found), result + place * R);
+        }
+    }
+}
+
+/* Frozen intensity on the grid -> its spectra, as `intensity` gives them. */
+__kernel GROUP void frozen_spectra(__global const REAL* frozen, __global REAL* intensities, __global const int* members)
+{
+    __local V work[4 * LENGTH * ITEMS_R];
+    HERE;
+    __global REAL* result = OF(intensities, INTENSITY_SPECTRUM) + r;
+    load_frozen(work, lane, item, OF(frozen, FROZEN) + r, (V)(1), row, 0);
+    fft(work, lane, item);
+#if PARTS == 2
+    store_pair(work, lane, item, result + row * INTENSITY_ROW, result + (HALF + row) * INTENSITY_ROW, INTENSITY_COUNT);
+#else
+    store_pair(work, lane, item, result + 2 * row * INTENSITY_ROW, result + (2 * row + 1) * INTENSITY_ROW, INTENSITY_COUNT);
+#endif
+}
+
+/* The modulus constraint: change of the intensity, F -> spectra of (sqrt(I'/I) - carry) F. Rows as in `intensity`. If `is_frozen`, the
+   changes are a frozen intensity on the grid, imposed where `keep` is 0. */
+__kernel GROUP void modulus(
+    __global const REAL* changes, const int is_frozen, __global const REAL* amplitudes, __global const REAL* keep, const REAL carry,
+    __global REAL* spectra, __global const int* members)
+{
+    __local V work[6 * LENGTH * ITEMS_R];
+    HERE;
+    __global const REAL* amplitude = OF(amplitudes, FIELD) + r;
+    __global REAL* spectrum = OF(spectra, SPECTRUM) + r;
+    const V kept = LOAD(keep + r);
+    if (is_frozen)
+        load_frozen(work, lane, item, OF(changes, FROZEN) + r, 1 - kept, row, 4);
+    else
+        load_change(work, lane, item, OF(changes, INTENSITY_SPECTRUM) + r, row);
     for (int line = 0; line < 2; line++) {
         const int c = PARTS == 2 ? line : 0, j = PARTS == 2 ? row : 2 * row + line;
         __global const REAL* a_in = amplitude + j * ROW;

@@ -9,7 +9,7 @@
 /* What the projection does to the intensity. change holds V_l U_l; kinds[l]: 0 not projected, 1 by V_l, 2 by the mean intensity. */
 __kernel void constrain(
     __global REAL* changes, __global const REAL* coefficients, __global const int* kinds, __global const REAL* known,
-    __global const REAL* average, __global const REAL* open, const int keep, __global const int* members)
+    __global const REAL* average, __global const REAL* factors, __global const REAL* open, const int keep, __global const int* members)
 {
     COEFFICIENT_HERE(INTENSITY_COUNT);
     __global REAL* change = OF(changes, INTENSITY_COEFFICIENTS) + place;
@@ -20,10 +20,23 @@ __kernel void constrain(
         const V now = LOAD(found + part * R);
         V value = (V)(0);
         if (part == 0 && kind == 2)
-            value = share * (LOAD(average + r) - now);
+            value = share * (factors[member[0]] * LOAD(average + r) - now);
         else if (kind == 1 && (part == 0 || m > 0))
             value = share * (LOAD(change + part * R) - now);
         STORE((keep ? value : value + now) * opened, change + part * R);
+    }
+}
+
+/* What a frozen intensity changes. */
+__kernel void constrain_to_frozen(
+    __global REAL* changes, __global const REAL* coefficients, __global const REAL* frozen, __global const REAL* open, const int keep,
+    __global const int* members)
+{
+    COEFFICIENT_HERE(INTENSITY_COUNT);
+    for (int part = 0; part < 2; part++) {
+        const V now = LOAD(OF(coefficients, INTENSITY_COEFFICIENTS) + place + part * R);
+        const V goal = LOAD(OF(frozen, INTENSITY_COEFFICIENTS) + place + part * R);
+        STORE((keep ? goal - now : goal) * LOAD(open + r), OF(changes, INTENSITY_COEFFICIENTS) + place + part * R);
     }
 }
 

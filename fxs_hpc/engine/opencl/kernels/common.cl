@@ -16,9 +16,10 @@
 #define TARGET(buffer) ((buffer) + (2 * (size_t)member[0] + member[2]) * FIELD)
 #define SUPPORT(buffer) ((buffer) + (2 * (size_t)member[0] + member[3]) * VOXELS)
 
-#define VOXELS (2 * HALF * LENGTH * R)
+#define VOXELS (SIDES * HALF * LENGTH * R)
 #define FIELD (PARTS * VOXELS)
 #define ROW (LENGTH * R)
+#define FROZEN (PARTS * HALF * LENGTH * R)
 #define SPECTRUM_ROW (COUNT * 2 * R)
 #define SPECTRUM (PARTS * 2 * HALF * SPECTRUM_ROW)
 #define INTENSITY_ROW (INTENSITY_COUNT * 2 * R)

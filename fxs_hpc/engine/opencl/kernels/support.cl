@@ -8,7 +8,7 @@ __kernel GROUP void extent(__global const REAL* fields, __global REAL* extents, 
     if (item > 0)
         return;
     V least = max(LOAD(north), (V)(0)), greatest = least;
-    for (int hemisphere = 0; hemisphere < 2; hemisphere++) {
+    for (int hemisphere = 0; hemisphere < SIDES; hemisphere++) {
         for (int k = 0; k < LENGTH; k++) {
             const V value = max(LOAD(north + (hemisphere * HALF * LENGTH + k) * R), (V)(0));
             least = min(least, value);
@@ -58,7 +58,7 @@ __kernel GROUP void cut(
     __global const REAL* field = OF(fields, FIELD) + row * ROW + r;
     __global const uchar* initial = OF(initials, VOXELS) + row * ROW + r;
     __global uchar* support = SUPPORT(supports) + row * ROW + r;
-    for (int hemisphere = 0; hemisphere < 2; hemisphere++)
+    for (int hemisphere = 0; hemisphere < SIDES; hemisphere++)
         EACH(k, LENGTH)
             for (int t = 0; t < WIDTH; t++) {
                 const int place = (hemisphere * HALF * LENGTH + k) * R + t;
@@ -69,7 +69,7 @@ __kernel GROUP void cut(
 
 /* The mask of a member from its supports; touched[ring, r] whether any voxel of it counts. */
 __kernel GROUP void mark(
-    __global const uchar* supports, __global const uchar* initials, const int use_support, __global uchar* masks, __global uchar* touched,
+    __global const uchar* supports, __global const uchar* initials, const int use_support, const int count_all, __global uchar* masks, __global uchar* touched,
     __global const int* members)
 {
     HERE;
@@ -80,9 +80,9 @@ __kernel GROUP void mark(
     __global uchar* mask = OF(masks, VOXELS) + row * ROW + r;
     for (int t = 0; t < WIDTH; t++) {
         uchar any = 0;
-        for (int k = 0; k < 2 * LENGTH; k++) {
+        for (int k = 0; k < SIDES * LENGTH; k++) {
             const int place = (k / LENGTH * HALF * LENGTH + k % LENGTH) * R + t;
-            const uchar bits = (use_support ? support[place] : 1) * INSIDE_SUPPORT + initial[place] * INSIDE_INITIAL_SUPPORT;
+            const uchar bits = (use_support ? support[place] : 1) * INSIDE_SUPPORT + (count_all ? 1 : initial[place]) * INSIDE_INITIAL_SUPPORT;
             mask[place] = bits;
             any |= bits;
         }
@@ -98,7 +98,7 @@ __kernel GROUP void count_support(__global const uchar* supports, __global const
         return;
     for (int t = 0; t < WIDTH; t++) {
         int now = 0, initial = 0;
-        for (int k = 0; k < 2 * LENGTH; k++) {
+        for (int k = 0; k < SIDES * LENGTH; k++) {
             const int place = row * ROW + (k / LENGTH * HALF * LENGTH + k % LENGTH) * R + r + t;
             now += SUPPORT(supports)[place];
             initial += OF(initials, VOXELS)[place];
@@ -115,7 +115,7 @@ __kernel void clear_shells(__global REAL* densities, const int first, const int 
     __global const int* member = MEMBER_AT(2);
     const int c = get_group_id(1) / HALF, j = get_group_id(1) % HALF;
     __global REAL* ring = TARGET(densities) + c * VOXELS + j * ROW;
-    for (int hemisphere = 0; hemisphere < 2; hemisphere++)
+    for (int hemisphere = 0; hemisphere < SIDES; hemisphere++)
         for (int k = get_local_id(0); k < LENGTH; k += get_local_size(0))
             for (int r = first; r < stop; r++)
                 ring[(hemisphere * HALF * LENGTH + k) * R + r] = 0;

@@ -1,80 +1,8 @@
-/* Back on the grid: constraints of real space and the ER / HIO / RAAR update; the formulas are those of engine/update.py. */
+/* Back on the grid: constraints of real space and the update. */
 
-#define INSIDE_SUPPORT 1
-#define INSIDE_INITIAL_SUPPORT 2
-
-typedef struct { REAL lower, upper, largest_imag, beta; int raar, by_support, by_value, by_imag; } Rules;
-
-#if PARTS == 1
-/* One voxel: old, value -> new; adds to the sums over the initial support. */
-inline V updated(const V old, const V value, const MASK bits, const Rules rules, V* missed_sum, V* total_sum)
+/* Spectra of both components -> even and odd part along a ring: of component 0 in tiles 4, 5 (complex density), of the last in IM, RE. */
+inline void synthesise(__local V* work, const int lane, const int item, __global const REAL* even)
 {
-    const V zero = (V)(0), lower = (V)(rules.lower), upper = (V)(rules.upper);
-    const MASK counted = (bits & INSIDE_INITIAL_SUPPORT) != 0, inside = (bits & INSIDE_SUPPORT) != 0;
-    const V kept = inside ? value : zero;
-    const V projected = min(max(kept, lower), upper);
-    const V missed = value - projected;
-    const V error = counted ? missed : zero, weight = counted ? value : zero;
-    *missed_sum += error * error;
-    *total_sum += weight * weight;
-    if (rules.raar) {
-        const V reflected = inside ? 2 * value - old : zero;
-        return rules.beta * (min(max(reflected, lower), upper) + old) + (1 - 2 * rules.beta) * value;
-    }
-    const MASK none = bits & 0;
-    const MASK feedback = ((none != rules.by_support) & (inside == 0)) | ((none != rules.by_value) & (projected != kept));
-    return feedback ? old - rules.beta * missed : projected;
-}
-#else
-inline void projection(const V re, const V im, const MASK inside, const Rules rules, V* kept_re, V* kept_im, V* p_re, V* p_im)
-{
-    const V zero = (V)(0);
-    *kept_re = inside ? re : zero;
-    *kept_im = inside ? im : zero;
-    *p_re = min(max(*kept_re, (V)(rules.lower)), (V)(rules.upper));
-    *p_im = fabs(*kept_im) < (V)(rules.largest_imag) ? *kept_im : zero;
-}
-
-inline void updated(
-    const V old_re, const V old_im, const V re, const V im, const MASK bits, const Rules rules, V* new_re, V* new_im, V* missed_sum, V* total_sum)
-{
-    const V zero = (V)(0);
-    const MASK counted = (bits & INSIDE_INITIAL_SUPPORT) != 0, inside = (bits & INSIDE_SUPPORT) != 0;
-    V kept_re, kept_im, p_re, p_im;
-    projection(re, im, inside, rules, &kept_re, &kept_im, &p_re, &p_im);
-    const V miss_re = re - p_re, miss_im = im - p_im;
-    *missed_sum += counted ? miss_re * miss_re + miss_im * miss_im : zero;
-    *total_sum += counted ? re * re + im * im : zero;
-    if (rules.raar) {
-        V q_re, q_im, unused_re, unused_im;
-        projection(2 * re - old_re, 2 * im - old_im, inside, rules, &unused_re, &unused_im, &q_re, &q_im);
-        const REAL rest = 1 - 2 * rules.beta;
-        *new_re = rules.beta * (q_re + old_re) + rest * re;
-        *new_im = rules.beta * (q_im + old_im) + rest * im;
-        return;
-    }
-    const MASK none = bits & 0;
-    const MASK feedback = ((none != rules.by_support) & (inside == 0)) | ((none != rules.by_value) & (p_re != kept_re))
-        | ((none != rules.by_imag) & (p_im != kept_im));
-    *new_re = feedback ? old_re - rules.beta * miss_re : p_re;
-    *new_im = feedback ? old_im - rules.beta * miss_im : p_im;
-}
-#endif
-
-/* Spectra of the change + carry * old -> new density; partial[ring, missed or total, r] are sums along phi of both hemispheres. */
-__kernel GROUP void update(
-    __global const REAL* spectra, __global REAL* densities, __global const uchar* masks, __global const REAL* carry, const Rules rules,
-    __global REAL* partial, __global const int* members)
-{
-    __local V work[(PARTS == 2 ? 6 : 4) * LENGTH * ITEMS_R];
-    __local V sums[2 * ITEMS_PHI * ITEMS_R];
-    HERE;
-    const V scale = LOAD(carry + r);
-    __global const REAL* even = OF(spectra, SPECTRUM) + row * SPECTRUM_ROW + r;
-    __global const REAL* old = SOURCE(densities) + row * ROW + r;
-    __global REAL* new = TARGET(densities) + row * ROW + r;
-    __global const uchar* mask = OF(masks, VOXELS) + row * ROW + r;
-    V missed = (V)(0), total = (V)(0);
     load_pair(work, lane, item, even, even + HALF * SPECTRUM_ROW, COUNT);
     fft(work, lane, item);
 #if PARTS == 2
@@ -87,6 +15,80 @@ __kernel GROUP void update(
     load_pair(work, lane, item, even, even + HALF * SPECTRUM_ROW, COUNT);
     fft(work, lane, item);
 #endif
+}
+
+#if AVERAGED > 0
+/* Sums along phi of the projected density and of the projected reflected one, both hemispheres: partial[ring, which, component, r]. */
+__kernel GROUP void inner_sums(
+    __global const REAL* spectra, __global const REAL* densities, __global const uchar* masks, __global const REAL* carry, const Rules rules,
+    __global REAL* partial, __global const int* members)
+{
+    __local V work[(PARTS == 2 ? 6 : 4) * LENGTH * ITEMS_R];
+    __local V sums[2 * ITEMS_PHI * ITEMS_R];
+    HERE;
+    const V scale = LOAD(carry + r);
+    __global const REAL* old = SOURCE(densities) + row * ROW + r;
+    __global const uchar* mask = OF(masks, VOXELS) + row * ROW + r;
+    V found[2][PARTS];
+    for (int c = 0; c < PARTS; c++)
+        found[0][c] = found[1][c] = (V)(0);
+    synthesise(work, lane, item, OF(spectra, SPECTRUM) + row * SPECTRUM_ROW + r);
+    EACH(k, LENGTH) {
+        for (int south = 0; south < 2; south++) {
+            const int place = (south * HALF * LENGTH + k) * R;
+            const MASK inside = (TO_MASK(LOAD_BYTES(mask + place)) & INSIDE_SUPPORT) != 0;
+            const V before = LOAD(old + place);
+            const REAL sign = 1 - 2 * south;
+            for (int which = 0; which < 2; which++) {
+#if PARTS == 2
+                const V before_im = LOAD(old + VOXELS + place);
+                const V re = scale * before + AT(4, k) + sign * AT(5, k), im = scale * before_im + AT(IM, k) + sign * AT(RE, k);
+                V p_re, p_im, unused_re, unused_im;
+                projection(
+                    which ? 2 * re - before : re, which ? 2 * im - before_im : im, inside, rules, &unused_re, &unused_im, &p_re, &p_im);
+                found[which][0] += p_re;
+                found[which][1] += p_im;
+#else
+                const V value = scale * before + AT(IM, k) + sign * AT(RE, k);
+                V unused;
+                found[which][0] += projection(which ? 2 * value - before : value, inside, rules, &unused);
+#endif
+            }
+        }
+    }
+    for (int c = 0; c < PARTS; c++) {
+        SYNC;
+        sums[item * ITEMS_R + lane] = found[0][c];
+        sums[(ITEMS_PHI + item) * ITEMS_R + lane] = found[1][c];
+        SYNC;
+        if (item == 0) {
+            for (int which = 0; which < 2; which++) {
+                V sum = (V)(0);
+                for (int other = 0; other < ITEMS_PHI; other++)
+                    sum += sums[(which * ITEMS_PHI + other) * ITEMS_R + lane];
+                STORE(sum, OF(partial, INNER_MEANS * HALF) + row * INNER_MEANS + (which * PARTS + c) * R + r);
+            }
+        }
+    }
+}
+#endif
+
+/* Spectra of the change + carry * old -> new density; partial[ring, missed or total, r] are sums along phi of both hemispheres. */
+__kernel GROUP void update(
+    __global const REAL* spectra, __global REAL* densities, __global const uchar* masks, __global const REAL* carry, const Rules rules,
+    __global const REAL* averaged, __global const REAL* inner_means, __global REAL* partial, __global const int* members)
+{
+    __local V work[(PARTS == 2 ? 6 : 4) * LENGTH * ITEMS_R];
+    __local V sums[2 * ITEMS_PHI * ITEMS_R];
+    HERE;
+    const V scale = LOAD(carry + r);
+    __global const REAL* even = OF(spectra, SPECTRUM) + row * SPECTRUM_ROW + r;
+    __global const REAL* old = SOURCE(densities) + row * ROW + r;
+    __global REAL* new = TARGET(densities) + row * ROW + r;
+    __global const uchar* mask = OF(masks, VOXELS) + row * ROW + r;
+    const Means means = load_means(averaged, OF(inner_means, INNER_MEANS), r);
+    V missed = (V)(0), total = (V)(0);
+    synthesise(work, lane, item, even);
     EACH(k, LENGTH) {
         for (int south = 0; south < 2; south++) {
             const int place = (south * HALF * LENGTH + k) * R;
@@ -97,12 +99,12 @@ __kernel GROUP void update(
             const V before_im = LOAD(old + VOXELS + place);
             const V re = scale * before + AT(4, k) + sign * AT(5, k), im = scale * before_im + AT(IM, k) + sign * AT(RE, k);
             V after, after_im;
-            updated(before, before_im, re, im, bits, rules, &after, &after_im, &missed, &total);
+            updated(before, before_im, re, im, bits, rules, means, &after, &after_im, &missed, &total);
             STORE(after, new + place);
             STORE(after_im, new + VOXELS + place);
 #else
             const V value = scale * before + AT(IM, k) + sign * AT(RE, k);
-            STORE(updated(before, value, bits, rules, &missed, &total), new + place);
+            STORE(updated(before, value, bits, rules, means, &missed, &total), new + place);
 #endif
         }
     }
@@ -117,37 +119,5 @@ __kernel GROUP void update(
         __global REAL* result = OF(partial, 2 * HALF * R) + 2 * row * R + r;
         STORE(missed, result);
         STORE(total, result + R);
-    }
-}
-
-/* Volume integrals of the partial sums over `shells` shells, always added in the same order: result[missed, total]. One group a member. */
-__kernel void sum_up(
-    __global const REAL* partial, __global const ACC* ring_weights, __global const ACC* shell_weights, const int shells,
-    __global ACC* result, __global const int* members)
-{
-    __local ACC sums[2][SUM_ITEMS];
-    __global const int* member = MEMBER_AT(1);
-    __global const REAL* rows = OF(partial, 2 * HALF * R);
-    const int item = get_local_id(0);
-    ACC missed = 0, total = 0;
-    for (int r = item; r < shells; r += SUM_ITEMS) {
-        ACC shell_missed = 0, shell_total = 0;
-        for (int j = 0; j < HALF; j++) {
-            shell_missed += ring_weights[j] * rows[2 * j * R + r];
-            shell_total += ring_weights[j] * rows[(2 * j + 1) * R + r];
-        }
-        missed += shell_weights[r] * shell_missed;
-        total += shell_weights[r] * shell_total;
-    }
-    sums[0][item] = missed;
-    sums[1][item] = total;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if (item == 0) {
-        for (int other = 1; other < SUM_ITEMS; other++) {
-            missed += sums[0][other];
-            total += sums[1][other];
-        }
-        result[2 * get_group_id(1)] = missed;
-        result[2 * get_group_id(1) + 1] = total;
     }
 }
