@@ -11,6 +11,7 @@ Everything behaves as on the command line: the same defaults, checks, result fol
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from inspect import cleandoc, signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -170,7 +171,9 @@ def _command(name: str, what: str) -> Callable[..., Result]:
         return run(name, given, changes, **options)
 
     of_command.__name__ = of_command.__qualname__ = name
-    of_command.__doc__ = f"{what} See `run` for the arguments."
+    of_command.__doc__ = f"{what}\n\n{cleandoc(run.__doc__ or '').partition(chr(10) * 2)[2]}"
+    shown = signature(run)
+    of_command.__signature__ = shown.replace(parameters=list(shown.parameters.values())[1:])  # type: ignore[attr-defined]
     return of_command
 
 
