@@ -157,10 +157,8 @@ def _intensity(
     return intensity if places is None else np.abs(waves) ** 2
 
 
-def exact_invariants(
-    volume: FourierVolume, q: NDArray[np.float64], max_order: int, workers: int = 1
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """B_l (max_order + 1, n, n) and <I> (n,) of |F|^2 at radii q, by quadrature over the sphere that is exact up to these orders."""
+def exact_coefficients(volume: FourierVolume, q: NDArray[np.float64], max_order: int, workers: int = 1) -> NDArray[np.float64]:
+    """coef[m, l, re/im, q] of |F|^2 at radii q, by quadrature over the sphere that is exact up to these orders."""
     amplitude_order = int(np.ceil(q.max() * volume.radius)) + ORDERS_BEYOND
     grid = AngularGrid.alias_free(max(amplitude_order, max_order), max_order)
     transform = SphericalTransform(grid, max_order)
@@ -173,7 +171,14 @@ def exact_invariants(
 
     coefficients = np.concatenate(over(analyse, range(0, len(q), _SHELLS), workers), axis=-1)
     coefficients[:, 1::2] = 0
-    invariants = invariants_of(coefficients, workers=workers)
+    return coefficients
+
+
+def exact_invariants(
+    volume: FourierVolume, q: NDArray[np.float64], max_order: int, workers: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """B_l (max_order + 1, n, n) and <I> (n,) of |F|^2 at radii q."""
+    invariants = invariants_of(exact_coefficients(volume, q, max_order, workers), workers=workers)
     return invariants, average_intensity(invariants[0])
 
 

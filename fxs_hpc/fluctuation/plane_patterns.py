@@ -33,14 +33,20 @@ class PlaneExperiment(Experiment):
         return np.stack([np.cos(half), np.zeros(particles), np.zeros(particles), np.sin(half)], axis=1)
 
 
-def exact_plane_invariants(
-    plane: FourierPlane, q: NDArray[np.float64], max_order: int
-) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-    """B_n (max_order + 1, n, n) and <I> (n,) of |F|^2 at radii q, by Fourier series that are exact up to these orders."""
+def exact_harmonics(plane: FourierPlane, q: NDArray[np.float64], max_order: int) -> NDArray[np.complex128]:
+    """Harmonics (max_order + 1, n) of |F|^2 at radii q, by Fourier series that are exact up to these orders."""
     amplitude_order = int(np.ceil(q.max() * plane.radius)) + ORDERS_BEYOND
     circle = CircleGrid.alias_free(max(amplitude_order, max_order), max_order)
     points = polar_points(q[:, None], circle.phi)
     field = np.abs(plane.amplitude(points.reshape(-1, 2)).reshape(len(q), -1)) ** 2
     harmonics = np.asarray(CircularTransform(circle, max_order).analyse(field.T), np.complex128)
     harmonics[1::2] = 0
+    return harmonics
+
+
+def exact_plane_invariants(
+    plane: FourierPlane, q: NDArray[np.float64], max_order: int
+) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """B_n (max_order + 1, n, n) and <I> (n,) of |F|^2 at radii q."""
+    harmonics = exact_harmonics(plane, q, max_order)
     return invariants_of(harmonics), harmonics[0].real.copy()
