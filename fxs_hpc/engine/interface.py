@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,50 +11,37 @@ from fxs_hpc.engine.procrustes import ReciprocalConstraint
 from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid, RadialGrid
 
 Precision = Literal["single", "double"]
+Angles = TypeVar("Angles", AngularGrid, CircleGrid)
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """Grids of a reconstruction in space.
+class Grids(Generic[Angles]):
+    """Grids of a reconstruction.
 
     Parameters
     ----------
-    radial, angular : the grids; n_theta must be a multiple of 4 and n_phi even.
+    radial, angular : the grids; on the sphere n_theta must be a multiple of 4 and n_phi even, in the plane `radial.dimensions` is 2.
     amplitude_order : angular band limit L of density and amplitude.
     complex_density : whether the density has an imaginary part (twice the work).
     """
 
     radial: RadialGrid
-    angular: AngularGrid
+    angular: Angles
     amplitude_order: int
     complex_density: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape (N, n_theta, n_phi) of a density as files hold it."""
+        """Shape of a density as files hold it: (N, n_theta, n_phi), in the plane (N, n_phi)."""
         return self.radial.n_points, *self.angular.shape
 
 
-@dataclass(frozen=True)
-class PlaneGeometry:
-    """Grids of a reconstruction in the plane: `radial.dimensions` is 2.
+class Geometry(Grids[AngularGrid]):
+    """Grids of a reconstruction in space."""
 
-    Parameters
-    ----------
-    radial, angular : the grids.
-    amplitude_order : angular band limit L of density and amplitude.
-    complex_density : whether the density has an imaginary part.
-    """
 
-    radial: RadialGrid
-    angular: CircleGrid
-    amplitude_order: int
-    complex_density: bool = False
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape (N, n_phi) of a density as files hold it."""
-        return self.radial.n_points, *self.angular.shape
+class PlaneGeometry(Grids[CircleGrid]):
+    """Grids of a reconstruction in the plane."""
 
 
 @dataclass(frozen=True)
