@@ -58,8 +58,8 @@ class Frames(Section):
 class Profile(Section):
     """Profiling."""
 
-    use: bool = setting(False, "", only=(False,), instead="use python -m cProfile -m fxs_hpc ... with n_processes: 1")
-    process_id: Index = setting(1, "kept for existing files", only=None)
+    use: bool = setting(False, "write profile.pstats (see python -m pstats) of one rank, which then works with one thread")
+    process_id: Index = setting(1, "rank that is measured; the last one, where there are fewer")
 
 
 class CorrelateOptions(Options):

@@ -32,6 +32,7 @@ from fxs_hpc.stages.fxs.context import Context, Plan
 from fxs_hpc.stages.fxs.correlate_output import store
 from fxs_hpc.stages.fxs.pattern_inputs import patterns_of
 from fxs_hpc.stages.fxs.pattern_job import Job
+from fxs_hpc.stages.profiling import profiled
 
 PARALLEL = True
 """All ranks take part."""
@@ -76,8 +77,10 @@ def run(settings: Correlate, context: Context) -> Path:
         correlator = pattern_job.correlator(settings, treatment)
         _announce(settings, context, job, treatment)
         sums = _before(settings, context, job, treatment, correlator)
-        threads = stack.enter_context(limited(_threads(settings, context)))
-        _sum_up(settings, context, job, treatment, correlator, sums, threads)
+        watched = _watched(settings, context)
+        threads = stack.enter_context(limited(1 if watched else _threads(settings, context)))
+        with profiled(job.folder / "profile.pstats" if watched else None):
+            _sum_up(settings, context, job, treatment, correlator, sums, threads)
         _over_ranks(sums, context)
         first(ranks, lambda: _check(sums))
         if ranks.rank == 0:
@@ -85,6 +88,11 @@ def run(settings: Correlate, context: Context) -> Path:
         ranks.barrier()
         first(ranks, lambda: _remove_checkpoints(job.folder))
     return job.folder
+
+
+def _watched(settings: Correlate, context: Context) -> bool:
+    """Whether this rank is profiled."""
+    return settings.profile.use and context.ranks.rank == min(settings.profile.process_id, context.ranks.size - 1)
 
 
 def _threads(settings: Correlate, context: Context) -> int:
