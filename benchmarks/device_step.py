@@ -20,11 +20,11 @@ from fxs_hpc.engine.interface import Update
 from fxs_hpc.engine.layout import unfold
 from fxs_hpc.engine.numpy_engine import NumpyEngine
 from fxs_hpc.engine.opencl import choice, devices
-from fxs_hpc.engine.opencl.sphere import SphereBoard
 from fxs_hpc.engine.opencl.devices import Device
 from fxs_hpc.engine.opencl.engine import OpenClEngine
-from fxs_hpc.engine.opencl.products import Launch, launch
 from fxs_hpc.engine.opencl.members import Member
+from fxs_hpc.engine.opencl.products import Launch, launch
+from fxs_hpc.engine.opencl.sphere import SphereBoard
 from fxs_hpc.engine.opencl.sphere_steps import SphereSteps
 
 _SQUARE, _PRODUCTS = 256, 64

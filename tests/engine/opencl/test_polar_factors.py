@@ -9,8 +9,8 @@ from boards import Form, board
 from problems import problem
 
 from fxs_hpc.engine.interface import Precision
-from fxs_hpc.engine.opencl.sphere import SphereBoard
 from fxs_hpc.engine.opencl.devices import Device
+from fxs_hpc.engine.opencl.sphere import SphereBoard
 
 pytestmark = pytest.mark.opencl
 
