@@ -59,7 +59,9 @@ class Grid(MaxQ):
         "A",
     )
     angular_grid: Literal["alias_free", "shtns"] = setting(
-        "alias_free", "sizes chosen where n_theta, n_phi are 0: alias-free, or the reference program's"
+        "alias_free",
+        "sizes chosen where n_theta, n_phi are 0: alias-free, or the reference program's (in 2D 2 L + 1 angles, L the amplitudes' order; with"
+        " an odd number of angles densities are computed as complex ones)",
     )
 
 
@@ -96,9 +98,15 @@ class OutputModifiers(Section):
     """What is done to the densities before they are stored."""
 
     shift_to_center: bool = setting(
-        False, "shift the centre of mass to the origin", only=(False,), instead="average centres the densities"
+        False,
+        "shift the centre of mass of last and best density, with their supports, to the origin; what is stored then is band limited, as the"
+        " shift is made in reciprocal space",
     )
-    fix_orientation: bool = setting(True, "2D: rotate by the remaining discrete rotation")
+    fix_orientation: bool = setting(
+        True,
+        "2D: shift the centre of mass to the origin, and turn by the rotation that SO_freedom leaves, so that the reconstructions of one run"
+        " agree up to point inversion",
+    )
 
 
 class MultiProcess(Section):
@@ -140,7 +148,9 @@ class ReconstructionOptions(Options):
     generate_vtk_files: Selection = setting(
         slice(2), "the ranks (best first) that get VTK files, the worst in addition; True = all, False = none"
     )
-    generate_2d_images: bool = setting(True, "2D: pictures of the densities")
+    generate_2d_images: bool = setting(
+        True, "2D: pics/reconstruction_<id>.png of every reconstruction, density and logarithm of the intensity side by side"
+    )
     plot_error_metrics: bool = setting(True, "error_metrics.png")
     plot_first_used_invariants: bool = setting(True, "first_Bl.png")
     plot_reconstructed_deg2_invariants: Selection = setting(slice(0, 3), "the ranks that get <id>_out_Bl.png")
@@ -263,16 +273,31 @@ class Reconstruct(Section):
             and self.grid.amplitude_order < limit
         ):
             raise ValueError(f"grid.amplitude_order: {self.grid.amplitude_order} is below grid.max_order = {limit}")
-        for problem in (*self.projections.real.refusals(), *self.main_loop.sub_loops.refusals()):
+        for problem in self.projections.real.refusals():
             raise ValueError(problem)
+        self._particles_can_be_counted()
         self._one_entry_per_loop()
         return self
+
+    def _particles_can_be_counted(self) -> None:
+        number, loops = self.projections.reciprocal.number_of_particles, self.main_loop.sub_loops
+        if not number.estimate:
+            return
+        key = "projections.reciprocal.number_of_particles"
+        if 0 not in self.projections.reciprocal.used_order_ids:
+            raise ValueError(f"{key}.estimate: the number shows in order 0, which used_order_ids does not name")
+        run = [method for name in loops.order for method in loops.loops[name].order]
+        if not set(number.settings.estimate_in) & set(run):
+            raise ValueError(
+                f"{key}.settings.estimate_in: none of {', '.join(number.settings.estimate_in)} is run; name a method of a block"
+            )
 
     def _one_entry_per_loop(self) -> None:
         real, loops = self.projections.real, self.main_loop.sub_loops
         lists: dict[str, tuple[Any, ...]] = {
             "projections.real.shrink_wrap.sigmas": real.shrink_wrap.sigmas,
             "projections.real.shrink_wrap.thresholds": real.shrink_wrap.thresholds,
+            "projections.real.shrink_wrap.fixed_volume.fractions": real.shrink_wrap.fixed_volume.fractions,
             "projections.real.HIO.beta": real.HIO.beta,
             "projections.real.RAAR.beta": real.RAAR.beta,
         }
@@ -280,9 +305,7 @@ class Reconstruct(Section):
             lists["main_loop.resolution_schedule"] = self.main_loop.resolution_schedule
         for key, values in lists.items():
             if len(values) != 1 and not len(loops.order) <= len(values) <= max(len(loops.order), len(loops.loops)):
-                raise ValueError(
-                    f"{key}: {len(values)} entries for the {len(loops.order)} blocks {', '.join(loops.order)}"
-                )
+                raise ValueError(f"{key}: {len(values)} entries for the {len(loops.order)} blocks {', '.join(loops.order)}")
 
 
 def _with_orders(tree: dict[str, Any], max_order: int, preset: Any) -> dict[str, Any]:

@@ -5,7 +5,9 @@ Fields
 fingerprint : attribute, hash of everything the result depends on
 progress : attribute, JSON of position, best_error, best_step
 errors/<metric> : (n_steps,) f8
-last/density, best/density (parts, 2, n_theta/2, n_phi, shells) f4 or f8, last/support, best/support bool, and their filled_shells
+last/density, best/density : in the engine's layout, (parts, 2, n_theta/2, n_phi, shells) f4 or f8, in the plane (n_phi, shells), real or
+    complex; last/support, best/support bits, and attributes: how many shells there are, and how many are filled
+last/frozen : the intensity that is kept, if there is one
 """
 
 import json
@@ -49,7 +51,10 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             # Only the filled shells are worth their bytes: the others are zero.
             group["density"] = snapshot.density[..., : snapshot.filled_shells]
             group["support"] = np.packbits(snapshot.support, axis=-1)
+            group.attrs["shells"] = snapshot.support.shape[-1]
             group.attrs["filled_shells"] = snapshot.filled_shells
+            if snapshot.frozen is not None:
+                group["frozen"] = snapshot.frozen
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -89,9 +94,9 @@ def read_standing(path: Path) -> tuple[int, float]:
 
 
 def _snapshot(group: h5py.Group) -> Snapshot:
-    packed, filled = group["support"][()], int(group.attrs["filled_shells"])
+    shells, filled = (int(group.attrs[name]) for name in ("shells", "filled_shells"))
+    support = np.unpackbits(group["support"][()], axis=-1, count=shells)
     stored = group["density"][()]
-    support = np.unpackbits(packed, axis=-1)
-    density = np.zeros((*stored.shape[:-1], support.shape[-1]), stored.dtype)
+    density = np.zeros((*stored.shape[:-1], shells), stored.dtype)
     density[..., :filled] = stored
-    return Snapshot(density, support, filled)
+    return Snapshot(density, support, filled, group["frozen"][()] if "frozen" in group else None)

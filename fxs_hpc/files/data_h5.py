@@ -1,18 +1,20 @@
 """data.h5: the reconstructions of one run, in the layout of the reference program (read by `files.reconstructions`).
 
-Fields; d = (N, n_theta, n_phi)
+Fields; d = (N, n_theta, n_phi), in the plane (N, n_phi)
 ------
-configuration/internal_grid/real_grid, reciprocal_grid : d + (3,) f8, [r, theta, phi] in A, rad and [q, theta, phi] in 1/A, rad
+configuration/internal_grid/real_grid, reciprocal_grid : d + (3,) f8, [r, theta, phi] in A, rad and [q, theta, phi] in 1/A, rad; in the
+    plane d + (2,), [r, phi] and [q, phi]
 configuration/reciprocity_coefficient, xray_wavelength [A] : scalars
-projection_matrices/<order> : (N, min(N, 2l+1)) V_l as used
+projection_matrices/<order> : (N, min(N, 2l+1)) V_l as used; in the plane (N,) c16
 reconstruction_results/<id>/real_density, last_real_density, initial_density : d, real where the density is
 .../last_cleaned_density : d, the last density after a Fourier transform and back: without the isolated hot voxels that no q <= q_max knows
 .../reciprocal_density, last_reciprocal_density : d complex, the amplitude of the density after the modulus constraint
 .../support_mask, last_support_mask, initial_support : d bool
 .../error_dict/main, error_dict/real/<metric>, error_dict/reciprocal/<metric> : (n_steps,) f8
 .../final_error : smallest main error; .../fxs_unknowns/<order> (2l+1, 2l+1) c16, I_lm = sum_o V_l[:, o] U_l[o, m], m = -l..l
-    (the unit matrix for l = 0 and where V_l = 0)
-.../last_deg2_invariant : (L+1, N, N) f8, B_l of the last density, L the highest order used; .../loop_iterations, n_particles (n_steps, 1)
+    (the unit matrix for l = 0 and where V_l = 0); in the plane one data set (L+1,) c16, I_n = V_n u_n
+.../last_deg2_invariant : (L+1, N, N) f8 (c16 in the plane), B_l of the last density, L the highest order used; .../loop_iterations,
+    n_particles (n_steps, 1)
 stats/run_time : s
 
 Densities are compressed (they are zero outside the support); amplitudes are not (they do not shrink).
@@ -28,7 +30,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from fxs_hpc.files.atomic import replacing
-from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
+from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid, RadialGrid
 
 RESULTS = "reconstruction_results"
 
@@ -38,9 +40,9 @@ class RunDescription:
     """What all reconstructions of a run share; projection matrices by order, (N, n_l), where there are any up to `max_order`."""
 
     radial: RadialGrid
-    angular: AngularGrid
+    angular: AngularGrid | CircleGrid
     wavelength: float
-    projection_matrices: Mapping[int, NDArray[np.float64]]
+    projection_matrices: Mapping[int, NDArray]
     max_order: int
     n_particles: float
     loop_iterations: int
@@ -49,7 +51,10 @@ class RunDescription:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """One finished reconstruction; see the module's text for shapes. unknowns: U_l (n_l, 2l+1) in the real basis."""
+    """One finished reconstruction; see the module's text for shapes.
+
+    unknowns : U_l (n_l, 2l+1) in the real basis; u_n (1, 1) complex in the plane.
+    """
 
     real_density: NDArray
     last_real_density: NDArray
@@ -62,8 +67,8 @@ class Reconstruction:
     initial_support: NDArray[np.bool_]
     errors: Mapping[str, Sequence[float]]
     best_error: float
-    unknowns: Mapping[int, NDArray[np.float64]]
-    last_deg2_invariant: NDArray[np.float64]
+    unknowns: Mapping[int, NDArray]
+    last_deg2_invariant: NDArray
 
 
 def write_data(path: Path, run: RunDescription, reconstructions: Iterable[tuple[int, Reconstruction]]) -> None:
@@ -74,27 +79,31 @@ def write_data(path: Path, run: RunDescription, reconstructions: Iterable[tuple[
             _write(file.create_group(f"{RESULTS}/{key}"), reconstruction, run)
 
 
-def _grid(radii: NDArray[np.float64], angular: AngularGrid) -> NDArray[np.float64]:
-    return np.stack(np.meshgrid(radii, angular.theta, angular.phi, indexing="ij"), axis=-1)
+def _grid(radii: NDArray[np.float64], angular: AngularGrid | CircleGrid) -> NDArray[np.float64]:
+    angles = (angular.phi,) if isinstance(angular, CircleGrid) else (angular.theta, angular.phi)
+    return np.stack(np.meshgrid(radii, *angles, indexing="ij"), axis=-1)
 
 
 def _describe(file: h5py.File, run: RunDescription) -> None:
     grids = file.create_group("configuration/internal_grid")
     for name, radii in (("real_grid", run.radial.r), ("reciprocal_grid", run.radial.q)):
         grid = grids.create_dataset(name, data=_grid(radii, run.angular), chunks=True, compression="gzip", compression_opts=1, shuffle=True)
-        grid.attrs["n_ndim"] = 3
+        grid.attrs["n_ndim"] = grid.shape[-1]
         grid.attrs["type"] = "NestedArray"
     file["configuration/reciprocity_coefficient"] = float(run.radial.reciprocity)
     file["configuration/xray_wavelength"] = float(run.wavelength)
     matrices = file.create_group("projection_matrices")
     matrices.attrs["type"] = "list"
     for order in range(run.max_order + 1):
-        matrices[str(order)] = _widened(run.projection_matrices.get(order), order, run.radial.n_points)
+        matrices[str(order)] = _complete(run.projection_matrices.get(order), order, run.radial)
     file["stats/run_time"] = float(run.run_time)
 
 
-def _widened(matrix: NDArray | None, order: int, n_points: int) -> NDArray[np.float64]:
-    full = np.zeros((n_points, min(n_points, 2 * order + 1)))
+def _complete(matrix: NDArray | None, order: int, radial: RadialGrid) -> NDArray:
+    """V_l with all of its columns, V_n as a vector."""
+    if radial.dimensions == 2:
+        return np.zeros(radial.n_points, complex) if matrix is None else matrix[:, 0].astype(complex)
+    full = np.zeros((radial.n_points, min(radial.n_points, 2 * order + 1)))
     if matrix is not None:
         full[:, : matrix.shape[1]] = matrix
     return full
@@ -118,11 +127,18 @@ def _write(group: h5py.Group, found: Reconstruction, run: RunDescription) -> Non
     group["n_particles"] = np.full((len(found.errors["main"]), 1), run.n_particles)
     for name in ("n_particles_fraction", "n_particles_gradients"):
         group[name] = np.zeros(0)
+    if run.radial.dimensions == 2:
+        group["fxs_unknowns"] = np.array([_factor(found.unknowns.get(order)) for order in range(run.max_order + 1)], complex)
+        return
     unknowns = group.create_group("fxs_unknowns")
     unknowns.attrs["type"] = "tuple"
     for order in range(run.max_order + 1):
         found_one = found.unknowns.get(order)
         unknowns[str(order)] = np.eye(2 * order + 1, dtype=complex) if found_one is None else complex_unknown(found_one)
+
+
+def _factor(unknown: NDArray | None) -> complex:
+    return 1.0 if unknown is None else complex(unknown[0, 0])
 
 
 def complex_unknown(unknown: NDArray[np.float64]) -> NDArray[np.complex128]:

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.fluctuation.fourier import BallTransform
-from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
+from fxs_hpc.fluctuation.plane_fourier import DiscTransform
+from fxs_hpc.harmonics.circular import CircularTransform
+from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid, RadialGrid
 
 Envelope = Literal["bump", "ball"]
 
@@ -47,7 +49,20 @@ def autocorrelation(radial: RadialGrid, angular: AngularGrid, intensity: NDArray
     return np.moveaxis(transform.synthesise(transform.density(intensity))[0], -1, 0)
 
 
-def scaled(density: NDArray, radial: RadialGrid, angular: AngularGrid, total: float) -> NDArray:
-    """`density` (N, n_theta, n_phi) times the factor that makes int rho^2 = total."""
-    norm = np.einsum("rtp,r,t->", np.abs(density) ** 2, radial.r_weights, angular.theta_weights) * 2 * np.pi / angular.n_phi
-    return density * np.sqrt(total / norm)
+def plane_autocorrelation(radial: RadialGrid, angular: CircleGrid, intensity: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Inverse Fourier transform (N, n_phi) of an intensity of the plane given by coefficients [n, q], n >= 0; its real part."""
+    order = len(intensity) - 1
+    field = CircularTransform(angular, order).synthesise(intensity).T
+    return DiscTransform(radial, angular, order).density(field).real
+
+
+def voxels(radial: RadialGrid, angular: AngularGrid | CircleGrid) -> NDArray[np.float64]:
+    """Volumes of the points in real space, to be broadcast against a density."""
+    if isinstance(angular, CircleGrid):
+        return radial.r_weights[:, None] * (2 * np.pi / angular.n_phi)
+    return radial.r_weights[:, None, None] * angular.solid_angle
+
+
+def scaled(density: NDArray, volumes: NDArray[np.float64], total: float) -> NDArray:
+    """`density` times the factor that makes int rho^2 = total; `volumes` as `voxels` gives them."""
+    return density * np.sqrt(total / np.sum(np.abs(density) ** 2 * volumes))

@@ -3,9 +3,10 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import j1
 
-from fxs_hpc.fluctuation.density_guess import ball, bump, random_factor, scaled
-from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
+from fxs_hpc.fluctuation.density_guess import ball, bump, plane_autocorrelation, random_factor, scaled, voxels
+from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid, RadialGrid
 
 numbers = st.integers(0, 2**31)
 
@@ -38,9 +39,27 @@ def test_envelopes():
     np.testing.assert_array_equal(ball(r, 60), [1, 1, 1, 0, 0])
 
 
-@given(numbers, st.floats(1e-3, 1e6))
-def test_scaled_has_the_norm(seed, total):
-    radial, angular = RadialGrid(6, 0.2), AngularGrid(4, 8)
-    density = scaled(np.random.default_rng(seed).random((6, 4, 8)), radial, angular, total)
-    weights = radial.r_weights[:, None, None] * angular.solid_angle
-    np.testing.assert_allclose(np.sum(density**2 * weights), total)
+@given(numbers, st.floats(1e-3, 1e6), st.sampled_from([AngularGrid(4, 8), CircleGrid(9)]))
+def test_scaled_has_the_norm(seed, total, angular):
+    radial = RadialGrid(6, 0.2, dimensions=1 + len(angular.shape))
+    volumes = voxels(radial, angular)
+    density = scaled(np.random.default_rng(seed).random((6, *angular.shape)), volumes, total)
+    np.testing.assert_allclose(np.sum(density**2 * volumes), total)
+
+
+def test_voxels_fill_ball_and_disc():
+    space, plane = RadialGrid(400, 0.2), RadialGrid(400, 0.2, dimensions=2)
+    ball_volume = np.sum(np.broadcast_to(voxels(space, AngularGrid(4, 8)), (400, 4, 8)))
+    disc_area = np.sum(np.broadcast_to(voxels(plane, CircleGrid(9)), (400, 9)))
+    np.testing.assert_allclose([ball_volume, disc_area], [4 / 3 * np.pi * space.r_max**3, np.pi * plane.r_max**2], rtol=1e-5)
+
+
+def test_autocorrelation_in_the_plane():
+    """Of a disc whose orders n > 0 vanish: the overlap of two discs at distance r, over 2 pi."""
+    radial, radius = RadialGrid(300, 1.5, dimensions=2), 60.0
+    amplitude = radius * j1(radial.q * radius) / radial.q
+    found = plane_autocorrelation(radial, CircleGrid(12), np.stack([amplitude**2, np.zeros(300)]).astype(complex))
+    half = np.clip(radial.r / (2 * radius), 0, 1)
+    overlap = 2 * radius**2 * (np.arccos(half) - half * np.sqrt(1 - half**2)) / (2 * np.pi)
+    inside = radial.r > 5
+    np.testing.assert_allclose(found[inside], np.repeat(overlap[inside, None], 12, axis=1), atol=5e-3 * overlap.max())  # what lies beyond q_max

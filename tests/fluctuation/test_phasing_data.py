@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.special import j1
 
 from fxs_hpc.errors import DataError
 from fxs_hpc.fluctuation.invariants import InvariantData
@@ -122,3 +123,45 @@ def test_largest_distance_of_a_sphere_is_its_diameter(radius, q):
 def test_largest_distance_of_two_spheres_spans_both():
     q = np.linspace(0.001, 0.4, 300)
     assert largest_distance(q, sphere(q, 20) * (1 + np.sinc(q * 100 / np.pi))) == pytest.approx(140, rel=0.05)
+
+
+# --- the plane
+
+
+def plane_data(**changes):
+    rng = np.random.default_rng(3)
+    vectors = [(rng.normal(size=(30, 1)) + 1j * rng.normal(size=(30, 1))) * (1 + n) for n in range(5)]
+    values = {"dimensions": 2, "projection_matrices": [(1 + Q[:, None]) * (-1 + 0j), *vectors[1:]]}
+    return data(**{**values, **changes})
+
+
+def test_plane_constraint():
+    found = reciprocal_constraint(plane_data(), Q, ConstraintOptions(range(5), n_particles=4, scale=3.0), EVERYWHERE)
+    np.testing.assert_allclose(found.spherical_average, 3 * (1 + Q) / 2)
+    assert found.fixed_order == 0 and all(v.shape == (30, 1) and v.dtype == complex for v in found.projection_matrices.values())
+    assert not found.projection_matrices[1].any() and not found.projection_matrices[3].any()
+    np.testing.assert_allclose(found.projection_matrices[2], 3 * plane_data().projection_matrices[2])
+    odd = reciprocal_constraint(plane_data(), Q, ConstraintOptions(range(5), odd_orders_to_0=False), EVERYWHERE)
+    assert odd.projection_matrices[3].any()
+
+
+def test_plane_vectors_are_interpolated_with_their_phases():
+    smooth = [np.exp(1j * n - Q[:, None] * n) * (1 + 2j * Q[:, None]) for n in range(5)]
+    found = reciprocal_constraint(plane_data(projection_matrices=smooth), NEW, ConstraintOptions(range(5)), [np.ones(50, bool)] * 5)
+    expected = np.exp(4j - NEW * 4) * (1 + 2j * NEW)
+    np.testing.assert_allclose(found.projection_matrices[4][INSIDE, 0], expected[INSIDE], atol=1e-6)
+    assert not found.projection_matrices[4][~INSIDE].any()
+
+
+def test_plane_order_0_from_either_source_and_the_fixed_order():
+    options = ConstraintOptions(range(5), use_averaged_intensity=False, radial_high_pass=0.2)
+    found = reciprocal_constraint(plane_data(), Q, options, EVERYWHERE)
+    np.testing.assert_allclose(found.spherical_average, 1 + Q)
+    assert found.fixed_order == 4
+
+
+@pytest.mark.parametrize("radius", [40.0, 90.0])
+@pytest.mark.parametrize("q", [np.linspace(0.001, 0.4, 256), np.linspace(0.008, 0.2, 100)])
+def test_largest_distance_of_a_disc_is_its_diameter(radius, q):
+    disc = (2 * j1(q * radius) / (q * radius)) ** 2
+    assert largest_distance(q, disc, dimensions=2) == pytest.approx(2 * radius, rel=0.05, abs=np.pi / q[-1])

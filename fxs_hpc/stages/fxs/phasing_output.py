@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fxs_hpc.config.reconstruct import Reconstruct
+from fxs_hpc.engine.interface import Geometry
 from fxs_hpc.files.data_h5 import Reconstruction
-from fxs_hpc.files.vts import write_vts
+from fxs_hpc.files.vts import write_plane_vts, write_vts
+from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid
 from fxs_hpc.report.invariants import plot_moduli
 from fxs_hpc.report.phasing import plot_error_metrics
+from fxs_hpc.report.plane import PlanePanel, plot_plane
 from fxs_hpc.report.sections import Panel, SphericalAxes, centre_of_mass, plot_sections, principal_frame
 from fxs_hpc.stages.fxs.phasing_problem import Problem
 from fxs_hpc.stages.fxs.workspace import Workspace
@@ -40,26 +44,31 @@ def draw_one(
     if rank in _chosen(options.plot_reconstructed_deg2_invariants, count):
         title = f"Invariants of reconstruction {number}"
         plot_moduli(folder / f"{number}_out_Bl.png", problem.geometry.radial.q, found.last_deg2_invariant, title)
+    plane = not isinstance(problem.geometry, Geometry)
+    if plane and options.generate_2d_images:
+        _draw_plane(workspace, folder, problem, number, found)
     chosen = _chosen(options.generate_vtk_files, count)
     if rank in chosen or (chosen and rank == count - 1):
         suffix = "" if rank in chosen else "_worst_error"
         _write_vtk(workspace, folder, problem, f"{number}{suffix}", found)
-        _draw_sections(folder / f"density_{number}{suffix}.png", problem, number, found)
+        if not plane:
+            _draw_sections(folder / f"density_{number}{suffix}.png", problem, number, found)
 
 
 def _shells(problem: Problem) -> int:
-    inside = problem.initial_support.any(axis=(1, 2))
-    radius = problem.geometry.radial.r[inside].max() * _MARGIN
-    return int(np.searchsorted(problem.geometry.radial.r, radius)) + 1
+    """How many shells are shown."""
+    radial = problem.geometry.radial
+    inside = problem.initial_support.reshape(radial.n_points, -1).any(axis=1)
+    return min(int(np.searchsorted(radial.r, radial.r[inside].max() * _MARGIN)) + 1, radial.n_points)
 
 
-def _vtk_path(workspace: Workspace, key: str, folder: Path, name: str) -> Path:
+def _path(workspace: Workspace, key: str, folder: Path, name: str) -> Path:
     """The file as IO names it, seen from `folder`: a resumed run may have been begun on another day."""
     return folder / os.path.relpath(workspace.file(key, run=0, reconstruction=name), workspace.folder("results", run=0))
 
 
 def _write_vtk(workspace: Workspace, folder: Path, problem: Problem, name: str, found: Reconstruction) -> None:
-    radial, angular, cut = problem.geometry.radial, problem.geometry.angular, _shells(problem)
+    radial, cut = problem.geometry.radial, _shells(problem)
     densities = {
         "cleaned_density": found.last_cleaned_density.real,
         "best_density": found.real_density.real,
@@ -74,12 +83,33 @@ def _write_vtk(workspace: Workspace, folder: Path, problem: Problem, name: str, 
         "last_intensity": np.abs(found.last_reciprocal_density) ** 2,
     }
     inner = {label: values[:cut] for label, values in densities.items()}
-    write_vts(_vtk_path(workspace, "real_vtk", folder, name), radial.r[:cut], angular.theta, angular.phi, inner)
-    write_vts(_vtk_path(workspace, "reciprocal_vtk", folder, name), radial.q, angular.theta, angular.phi, intensities)
+    for key, nodes, fields in (("real_vtk", radial.r[:cut], inner), ("reciprocal_vtk", radial.q, intensities)):
+        _write_grid(_path(workspace, key, folder, name), nodes, problem.geometry.angular, fields)
+
+
+def _write_grid(path: Path, nodes: NDArray[np.float64], angular: AngularGrid | CircleGrid, fields: Mapping[str, NDArray]) -> None:
+    if isinstance(angular, CircleGrid):
+        write_plane_vts(path, nodes, angular.phi, fields)
+    else:
+        write_vts(path, nodes, angular.theta, angular.phi, fields)
+
+
+def _draw_plane(workspace: Workspace, folder: Path, problem: Problem, number: int, found: Reconstruction) -> None:
+    """Density and intensity side by side; in two files where the settings name two."""
+    radial, angular, cut = problem.geometry.radial, problem.geometry.angular, _shells(problem)
+    density = PlanePanel("last density", found.last_real_density.real[:cut])
+    modulus = np.abs(found.last_reciprocal_density) ** 2
+    intensity = PlanePanel("intensity", modulus, logarithmic=True, r=radial.q, radius=float(radial.q[-1]), unit="1/Å")
+    paths = [_path(workspace, key, folder, str(number)).with_suffix(".png") for key in ("result_image", "result_image_intensity")]
+    title = f"reconstruction {number}, last error {found.errors['main'][-1]:.2e}, best {found.best_error:.2e}"
+    separate = {} if paths[0] == paths[1] else {paths[0]: [density], paths[1]: [intensity]}
+    for path, panels in (separate or {paths[0]: [density, intensity]}).items():
+        plot_plane(path, panels, radial.r[:cut], angular.phi, float(radial.r[cut - 1]), title)
 
 
 def _draw_sections(path: Path, problem: Problem, number: int, found: Reconstruction) -> None:
     radial, angular, cut = problem.geometry.radial, problem.geometry.angular, _shells(problem)
+    assert isinstance(angular, AngularGrid)
     axes = SphericalAxes(radial.r[:cut], angular.theta, angular.phi)
     cleaned = np.ascontiguousarray(np.moveaxis(found.last_cleaned_density.real[:cut], 0, -1))
     support = np.ascontiguousarray(np.moveaxis(found.last_support_mask[:cut].astype(float), 0, -1))
@@ -98,9 +128,9 @@ def draw_run(
         plot_error_metrics(folder / "error_metrics.png", errors, best_first)
     if options.plot_first_used_invariants:
         constraint = problem.constraints.reciprocal
-        used = [np.zeros((len(constraint.q),) * 2) for _ in range(constraint.max_order + 1)]
+        used: list[NDArray] = [np.zeros((len(constraint.q),) * 2) for _ in range(constraint.max_order + 1)]
         for order, matrix in constraint.projection_matrices.items():
-            used[order] = matrix @ matrix.T
+            used[order] = matrix @ matrix.conj().T
         if constraint.spherical_average is not None:
             used[0] = np.outer(constraint.spherical_average, constraint.spherical_average)
         plot_moduli(folder / "first_Bl.png", constraint.q, used, "Invariants used, on the grid of the reconstruction")

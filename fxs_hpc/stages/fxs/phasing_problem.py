@@ -1,21 +1,23 @@
 """From the settings of `reconstruct` and its input data to a phasing problem: plain values that a worker process needs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.config.reconstruct import Reconstruct
-from fxs_hpc.engine.interface import Constraints, Geometry, Precision
-from fxs_hpc.errors import DataError, SettingsError
+from fxs_hpc.engine.interface import Constraints, Geometry, PlaneGeometry, Precision
+from fxs_hpc.errors import DataError
 from fxs_hpc.fluctuation import density_guess, phasing, phasing_data, schedule
 from fxs_hpc.fluctuation.invariants import InvariantData
-from fxs_hpc.harmonics.grids import RadialGrid
+from fxs_hpc.harmonics.grids import CircleGrid
+from fxs_hpc.stages.fxs import phasing_start
 from fxs_hpc.stages.fxs.phasing_grids import geometry
 from fxs_hpc.stages.fxs.phasing_schedule import blocks, rules
 
 _SINGLE_RANGE = (1e-15, 1e16)
 """Intensities whose products, summed over the shells, single precision can hold."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -23,13 +25,13 @@ class Problem:
 
     Parameters
     ----------
-    guess : (N, n_theta, n_phi) envelope of the starting density.
+    guess : envelope of the starting density, shaped as a density.
     total : int rho^2 of the starting density.
     signal_to_noise, seed : of the random factor on the envelope.
-    initial_support : (N, n_theta, n_phi).
+    initial_support : shaped as a density.
     """
 
-    geometry: Geometry
+    geometry: Geometry | PlaneGeometry
     constraints: Constraints
     operations: tuple[schedule.Operation, ...]
     rules: phasing.Rules
@@ -43,46 +45,70 @@ class Problem:
     def start(self, reconstruction: int) -> NDArray[np.float64]:
         """Starting density of one reconstruction, before it is band limited."""
         factor = density_guess.random_factor(self.guess.shape, self.signal_to_noise, self.seed, reconstruction)
-        return density_guess.scaled(self.guess * factor, self.geometry.radial, self.geometry.angular, self.total)
+        volumes = density_guess.voxels(self.geometry.radial, self.geometry.angular)
+        return density_guess.scaled(self.guess * factor, volumes, self.total)
 
 
-def constraints(settings: Reconstruct, data: InvariantData, grids: Geometry) -> Constraints:
+def constraints(settings: Reconstruct, data: InvariantData, grids: Geometry | PlaneGeometry) -> Constraints:
     """Constraints of the loop, from the settings and the data."""
     real, reciprocal, radial = settings.projections.real.projections, settings.projections.reciprocal, grids.radial
     lower, upper = (-np.inf, np.inf)
     if "value_threshold" in real.apply:
         low, high = real.value_threshold.threshold
         lower, upper = (-np.inf if low is False else low), (np.inf if high is False else high)
-    options = phasing_data.ConstraintOptions(
-        reciprocal.used_order_ids,
+    known = [_known(settings, data, order, radial.q) for order in range(max(reciprocal.used_order_ids) + 1)]
+    reference = settings.preset == "reference"
+    return Constraints(
+        reciprocal=phasing_data.reciprocal_constraint(data, radial.q, _options(settings, grids), known),
+        keep_unknown_orders=reciprocal.keep_unknown_orders,
+        lower=lower,
+        upper=upper,
+        largest_imag=_largest_imag(settings),
+        use_support="support" in real.apply,
+        error_radial_weights=_trapezium(grids) if reference else None,
+        stabilised_from=1 if reference else 0,
+        r_max_convention="reference" if reference else "exact",
+        averaged_shells=real.average_center.max_radial_id if "average_center" in real.apply else 0,
+        error_inside_initial_support=settings.main_loop.error.methods.real.l2_projection_diff.inside_initial_support,
+    )
+
+
+def _options(settings: Reconstruct, grids: Geometry | PlaneGeometry) -> phasing_data.ConstraintOptions:
+    reciprocal = settings.projections.reciprocal
+    # The intensity of a real density has even orders alone.
+    orders = tuple(order for order in reciprocal.used_order_ids if grids.complex_density or order % 2 == 0)
+    freedom = reciprocal.SO_freedom
+    return phasing_data.ConstraintOptions(
+        orders,
         reciprocal.regrid.interpolation,
         reciprocal.odd_orders_to_0,
         reciprocal.use_averaged_intensity,
         reciprocal.number_of_particles.initial,
         reciprocal.rank_tolerance,
         reciprocal.scale,
-    )
-    known = [_known(settings, data, order, radial.q) for order in range(max(reciprocal.used_order_ids) + 1)]
-    reference = settings.preset == "reference"
-    if not grids.complex_density:
-        options = replace(options, orders=tuple(order for order in options.orders if order % 2 == 0))
-    return Constraints(
-        reciprocal=phasing_data.reciprocal_constraint(data, radial.q, options, known),
-        keep_unknown_orders=reciprocal.keep_unknown_orders,
-        lower=lower,
-        upper=upper,
-        largest_imag=real.limit_imag.threshold if "limit_imag" in real.apply else np.inf,
-        use_support="support" in real.apply,
-        error_radial_weights=_trapezium(radial) if reference else None,
-        stabilised_from=1 if reference else 0,
-        r_max_convention="reference" if reference else "exact",
+        freedom.radial_high_pass if freedom.use else None,
     )
 
 
-def _trapezium(radial: RadialGrid) -> NDArray[np.float64]:
+def _largest_imag(settings: Reconstruct) -> float:
+    """Imaginary parts of this size are set to 0; all of them where the density is real by assertion but the grid carries both parts."""
+    real = settings.projections.real.projections
+    if "assert_real" in real.apply:
+        return 0.0
+    return real.limit_imag.threshold if "limit_imag" in real.apply else np.inf
+
+
+def _trapezium(grids: Geometry | PlaneGeometry) -> NDArray[np.float64]:
+    """The reference program's quadrature of the error: trapezoidal in r, and in the plane in phi without its last wedge."""
+    radial = grids.radial
     weights = np.gradient(radial.r)
     weights[[0, -1]] /= 2
-    return weights * radial.r**2
+    shells = weights * radial.r ** (radial.dimensions - 1)
+    if not isinstance(grids.angular, CircleGrid):
+        return np.asarray(shells)
+    angles = np.ones(grids.angular.n_phi)
+    angles[[0, -1]] /= 2
+    return np.outer(shells, angles)
 
 
 def _known(settings: Reconstruct, data: InvariantData, order: int, q: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -101,62 +127,33 @@ def problem(settings: Reconstruct, data: InvariantData, seed: int, precision: Pr
     """Everything a worker needs to make any of the reconstructions."""
     grids = geometry(settings, data)
     limits = constraints(settings, data, grids)
-    radial, angular = grids.radial, grids.angular
-    narrowest = float(radial.q.max())
-    shape = (radial.n_points, angular.n_theta, angular.n_phi)
-    average = limits.reciprocal.spherical_average
-    if average is None:
-        average = 2 * np.sqrt(np.pi) * phasing_data.regrid(data.average_intensity, data.q, radial.q, "cubic")
-    if not np.abs(average).max() > 0:
-        raise DataError("average_intensity is zero throughout the shells of the reconstruction; check the invariants and grid.max_q")
-    if precision == "single" and not _SINGLE_RANGE[0] < np.abs(average).max() < _SINGLE_RANGE[1]:
-        raise DataError(
-            f"intensities of {np.abs(average).max():.1e} leave the range of single precision when they are squared; set precision = double "
-            "in config.ini, or bring the data to another unit"
-        )
+    order_0 = _order_0(data, grids, limits, precision)
     return Problem(
         geometry=grids,
         constraints=limits,
-        operations=schedule.schedule(blocks(settings, narrowest)),
-        rules=rules(settings, radial.q),
-        guess=np.ascontiguousarray(np.broadcast_to(_envelope(settings, grids, limits, average), shape)),
-        # Parseval: int rho^2 = int |F|^2 = 4 pi int <I> q^2 dq, with I_00 = 2 sqrt(pi) <I>.
-        total=float(2 * np.sqrt(np.pi) * (radial.q_weights @ average)),
+        operations=schedule.schedule(blocks(settings, float(grids.radial.q.max()))),
+        rules=rules(settings, grids, limits, data.wavelength),
+        guess=phasing_start.envelope(settings, grids, limits, order_0),
+        total=phasing_start.norm(grids, order_0),
         signal_to_noise=settings.density_guess.random.SNR,
         seed=seed,
-        initial_support=_initial_support(settings, grids, limits, average),
+        initial_support=phasing_start.initial_support(settings, grids, limits, order_0),
         precision=precision,
     )
 
 
-def _autocorrelation(grids: Geometry, limits: Constraints, average: NDArray[np.float64]) -> NDArray[np.float64]:
-    constraint = limits.reciprocal
-    coefficients = density_guess.intensity_coefficients(dict(constraint.projection_matrices), average, constraint.max_order)
-    return density_guess.autocorrelation(grids.radial, grids.angular, coefficients)
-
-
-def _envelope(settings: Reconstruct, grids: Geometry, limits: Constraints, average: NDArray[np.float64]) -> NDArray[np.float64]:
-    guess, r = settings.density_guess, grids.radial.r[:, None, None]
-    radius = guess.radius if guess.radius >= 0 else grids.radial.r_max * (1 + 1e-9)
-    if guess.type == "ball":
-        return density_guess.ball(r, radius)
-    if guess.type == "bump":
-        return density_guess.bump(r, radius, guess.bump.slope)
-    correlation = np.maximum(_autocorrelation(grids, limits, average), 0)
-    correlation[correlation < guess.low_resolution_autocorrelation.threshold_to_max * correlation.max()] = 0
-    return correlation * density_guess.bump(r, radius, 0.1)
-
-
-def _initial_support(
-    settings: Reconstruct, grids: Geometry, limits: Constraints, average: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    support, r = settings.projections.real.projections.support.initial_support, grids.radial.r[:, None, None]
-    shape = (grids.radial.n_points, grids.angular.n_theta, grids.angular.n_phi)
-    if support.type == "max_radius":
-        inside = np.broadcast_to(r < support.max_radius, shape)
-    else:
-        correlation = _autocorrelation(grids, limits, average)
-        inside = (correlation >= support.auto_correlation.threshold * correlation.max()) & (r <= settings.particle_radius)
-    if not inside.any():
-        raise SettingsError("projections.real.projections.support.initial_support: no voxel lies inside; enlarge its radius")
-    return np.ascontiguousarray(inside)
+def _order_0(data: InvariantData, grids: Geometry | PlaneGeometry, limits: Constraints, precision: Precision) -> NDArray[np.float64]:
+    """I_0(q) on the shells, also where it is not imposed."""
+    found = limits.reciprocal.spherical_average
+    if found is None:
+        average = phasing_data.regrid(data.average_intensity, data.q, grids.radial.q, "cubic")
+        found = phasing_data.isotropic(data.dimensions) * average
+    largest = np.abs(found).max()
+    if not largest > 0:
+        raise DataError("average_intensity is zero throughout the shells of the reconstruction; check the invariants and grid.max_q")
+    if precision == "single" and not _SINGLE_RANGE[0] < largest < _SINGLE_RANGE[1]:
+        raise DataError(
+            f"intensities of {largest:.1e} leave the range of single precision when they are squared; set precision = double "
+            "in config.ini, or bring the data to another unit"
+        )
+    return found

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from fxs_hpc.engine.interface import Engine
+from fxs_hpc.engine.interface import Engine, PlaneGeometry
 from fxs_hpc.engine.numpy_engine import NumpyEngine
+from fxs_hpc.engine.plane_engine import PlaneEngine
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from fxs_hpc.files.data_h5 import Reconstruction
 from fxs_hpc.fluctuation import phasing, schedule
+from fxs_hpc.stages.fxs.output_placement import Placement, Side
 from fxs_hpc.stages.fxs.phasing_problem import Problem
 
 CHECKPOINT_SECONDS = 5.0
@@ -57,6 +59,13 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def cpu_engine(problem: Problem) -> Engine:
+    """Engine of the CPU for the grids of `problem`."""
+    if isinstance(problem.geometry, PlaneGeometry):
+        return PlaneEngine(problem.geometry, problem.constraints, problem.precision)
+    return NumpyEngine(problem.geometry, problem.constraints, problem.precision)
+
+
 def _start(engine: Engine, problem: Problem, reconstruction: int) -> None:
     engine.load(problem.start(reconstruction), problem.initial_support, problem.initial_support)
     engine.band_limit()
@@ -90,7 +99,7 @@ def reconstruct(
     operations = problem.operations
     total = schedule.step_count(operations)
     with threadpool_limits(limits=1, user_api="blas"):
-        engine = engine or NumpyEngine(problem.geometry, problem.constraints, problem.precision)
+        engine = engine or cpu_engine(problem)
         _start(engine, problem, reconstruction)
         progress = _resumed(engine, path, mark, problem)
         saved = reported = time.monotonic()
@@ -125,27 +134,43 @@ def _report(
     return Report(number, progress.steps, total, *where, progress.last_error, progress.best_error, ended_iteration, finished)
 
 
-def result(engine: Engine, problem: Problem, reconstruction: int, folder: Path, mark: str) -> Reconstruction:
-    """The finished reconstruction whose last checkpoint lies in `folder`; the state of `engine` is overwritten."""
+def result(
+    engine: Engine, problem: Problem, reconstruction: int, folder: Path, mark: str, placement: Placement | None = None
+) -> Reconstruction:
+    """The finished reconstruction whose last checkpoint lies in `folder`; the state of `engine` is overwritten.
+
+    Parameters
+    ----------
+    placement : moves last and best density before they are stored.
+    """
     _start(engine, problem, reconstruction)
     initial = engine.density()
     progress = _resumed(engine, checkpoint_path(folder, reconstruction), mark, problem)
-    last, best = engine.project("last"), engine.project("best")
-    stored = {which: (engine.density(which), engine.support(which)) for which in ("last", "best")}
-    engine.band_limit()
+    last = _side(engine)
+    engine.recall()
+    best = _side(engine)
+    if placement is not None:
+        last, best = placement.placed(last), placement.placed(best)
     half = "complex64" if problem.precision == "single" else "complex128"
     return Reconstruction(
-        real_density=stored["best"][0],
-        last_real_density=stored["last"][0],
-        last_cleaned_density=engine.density("last"),
+        real_density=best.density,
+        last_real_density=last.density,
+        last_cleaned_density=last.cleaned,
         initial_density=initial,
-        reciprocal_density=best.amplitude.astype(half, copy=False),
-        last_reciprocal_density=last.amplitude.astype(half, copy=False),
-        support_mask=stored["best"][1],
-        last_support_mask=stored["last"][1],
+        reciprocal_density=best.projected.amplitude.astype(half, copy=False),
+        last_reciprocal_density=last.projected.amplitude.astype(half, copy=False),
+        support_mask=best.support,
+        last_support_mask=last.support,
         initial_support=problem.initial_support,
         errors=progress.errors,
         best_error=progress.best_error,
-        unknowns=best.unknowns,
-        last_deg2_invariant=last.invariants,
+        unknowns=best.projected.unknowns,
+        last_deg2_invariant=last.projected.invariants,
     )
+
+
+def _side(engine: Engine) -> Side:
+    """The present state of the engine, which then is the cleaned one."""
+    density, support, projected = engine.density(), engine.support(), engine.project()
+    engine.band_limit()
+    return Side(density, engine.density(), support, projected)

@@ -1,5 +1,6 @@
 """reconstruct: invariants -> phased densities, many random starts side by side, checkpointed and resumable."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -11,8 +12,8 @@ import numpy as np
 import yaml
 
 from fxs_hpc.config.reconstruct import Reconstruct
+from fxs_hpc.engine.interface import Geometry, PlaneGeometry, Precision
 from fxs_hpc.engine.layout import padded
-from fxs_hpc.engine.numpy_engine import NumpyEngine
 from fxs_hpc.errors import NumericalError, SettingsError
 from fxs_hpc.files.atomic import remove_leftovers
 from fxs_hpc.files.checkpoint import CHECKPOINTS, read_checkpoint
@@ -28,9 +29,10 @@ from fxs_hpc.stages.fxs import device, phasing_grids, phasing_problem, phasing_s
 from fxs_hpc.stages.fxs.context import Context, Plan
 from fxs_hpc.stages.fxs.device_workers import run_on_device
 from fxs_hpc.stages.fxs.finished import differing
+from fxs_hpc.stages.fxs.output_placement import placement
 from fxs_hpc.stages.fxs.phasing_output import draw_one, draw_run, shown
 from fxs_hpc.stages.fxs.phasing_problem import Problem
-from fxs_hpc.stages.fxs.phasing_worker import Report, checkpoint_path, fingerprint, result
+from fxs_hpc.stages.fxs.phasing_worker import Report, checkpoint_path, cpu_engine, fingerprint, result
 from fxs_hpc.stages.fxs.progress import display
 from fxs_hpc.stages.fxs.workers import run_all
 
@@ -40,6 +42,9 @@ Runner = Callable[[Sequence[int], Path, str, Callable[[Report], None]], dict[int
 FEWEST = 4
 """Reconstructions made when the settings leave the number open: `average` needs some, even on a laptop."""
 
+
+_PROGRAM = 250_000_000
+"""Bytes of a process without arrays."""
 
 VTK_BYTES = 23
 """Of the two VTK files of a reconstruction, compressed, for each voxel."""
@@ -54,15 +59,18 @@ def number_wanted(settings: Reconstruct, threads: int) -> int:
     return max(threads, FEWEST) if isinstance(given, bool) else given
 
 
-def memory_each(problem_grids: Any, precision: str) -> int:
+def memory_each(grids: Geometry | PlaneGeometry, precision: str) -> int:
     """Bytes that one reconstruction needs in its process."""
-    grids, size = problem_grids, 4 if precision == "single" else 8
-    parts, stored = (2 if grids.complex_density else 1), padded(grids.radial.n_points)
-    voxels = stored * grids.angular.n_theta * grids.angular.n_phi
+    size, parts = 4 if precision == "single" else 8, 2 if grids.complex_density else 1
+    voxels = grids.radial.n_points * math.prod(grids.angular.shape)
+    hankel = 2 * (grids.amplitude_order + 1) * grids.radial.n_points**2
+    if isinstance(grids, PlaneGeometry):
+        return _PROGRAM + size * (20 * parts * voxels + hankel) + 13 * voxels
+    stored = padded(grids.radial.n_points)
+    voxels, hankel = stored * math.prod(grids.angular.shape), 2 * (grids.amplitude_order + 1) * stored**2
     spectra = grids.angular.n_theta * (grids.amplitude_order + 1) * 2 * stored
     coefficients = 2 * (grids.amplitude_order + 1) ** 2 * stored
-    hankel = 2 * (grids.amplitude_order + 1) * stored**2
-    return 250_000_000 + size * parts * (6 * voxels + 3 * spectra + 4 * coefficients) + size * hankel + 8 * voxels + 5 * voxels
+    return _PROGRAM + size * parts * (6 * voxels + 3 * spectra + 4 * coefficients) + size * hankel + 13 * voxels
 
 
 def processes_for(settings: Reconstruct, wanted: int, threads: int, each: int) -> int:
@@ -79,18 +87,23 @@ def plan(settings: Reconstruct, context: Context) -> Plan:
     wanted = number_wanted(settings, context.threads)
     each = memory_each(grids, context.precision)
     processes = processes_for(settings, wanted, context.threads, each)
-    voxels = grids.radial.n_points * grids.angular.n_theta * grids.angular.n_phi
+    voxels = grids.radial.n_points * math.prod(grids.angular.shape)
     size = 4 if context.precision == "single" else 8
     disk = wanted * int(voxels * (5.3 * size + 0.1)) + wanted * int(voxels * size * 0.7)
     disk += shown(settings, wanted) * voxels * VTK_BYTES
     steps = schedule.step_count(schedule.schedule(phasing_schedule.blocks(settings, grids.radial.q_max)))
     lines = (
-        f"grid: {grids.radial.n_points} shells, {grids.angular.n_theta} x {grids.angular.n_phi} angles, amplitudes to order "
-        f"{grids.amplitude_order}, {'complex' if grids.complex_density else 'real'} density",
+        f"grid: {phasing_grids.describe(grids)}",
         f"{wanted} reconstructions of {steps} steps, {processes} at a time",
-        *device.plan(settings.GPU, grids, max(settings.projections.reciprocal.used_order_ids), context.precision),
+        *_device_plan(settings, grids, context.precision),
     )
     return Plan(processes * each, disk, lines)
+
+
+def _device_plan(settings: Reconstruct, grids: Geometry | PlaneGeometry, precision: Precision) -> tuple[str, ...]:
+    if isinstance(grids, PlaneGeometry):
+        return ()
+    return device.plan(settings.GPU, grids, max(settings.projections.reciprocal.used_order_ids), precision)
 
 
 def _is_unfinished(folder: Path, name: str) -> bool:
@@ -192,7 +205,7 @@ def announce(settings: Reconstruct, context: Context, problem: Problem, data: In
     for block in phasing_schedule.blocks(settings, grids.radial.q_max):
         context.say(f"    {block.describe()}")
     context.say(
-        f"  grid {grids.radial.n_points} x {grids.angular.n_theta} x {grids.angular.n_phi}, amplitudes to order {grids.amplitude_order}, "
+        f"  grid: {phasing_grids.describe(grids)}; "
         f"orders {min(settings.projections.reciprocal.used_order_ids)}..{max(settings.projections.reciprocal.used_order_ids)} of the data, "
         f"{context.precision} precision, seed {problem.seed}"
     )
@@ -200,9 +213,7 @@ def announce(settings: Reconstruct, context: Context, problem: Problem, data: In
         context.say(f"  note: {line}")
 
 
-def phase(
-    settings: Reconstruct, context: Context, problem: Problem, numbers: Sequence[int], folder: Path, mark: str
-) -> dict[int, Report]:
+def phase(settings: Reconstruct, context: Context, problem: Problem, numbers: Sequence[int], folder: Path, mark: str) -> dict[int, Report]:
     """Run the reconstructions `numbers`, on a GPU or on the cores; returns those that failed."""
     runner = _runner(settings, context, problem, len(numbers))
     shown = display(context.say, len(numbers), schedule.step_count(problem.operations))
@@ -214,20 +225,29 @@ def phase(
 
 def _runner(settings: Reconstruct, context: Context, problem: Problem, wanted: int) -> Runner:
     """What runs reconstructions: a device that was chosen, or processes; says which and why."""
-    selected = device.select(settings.GPU, problem.precision)
+    selected = _selected(settings, problem)
     for line in selected.lines:
         context.say(f"  {line}")
-    if selected.device is None:
+    if selected.device is None or isinstance(problem.geometry, PlaneGeometry):
         processes = processes_for(settings, wanted, context.threads, memory_each(problem.geometry, context.precision))
         context.say(f"  {wanted} reconstructions, {processes} at a time, one core (and one BLAS thread) each, on the CPU; P<n> is number n")
         return partial(run_all, problem, processes)
-    problem = replace(problem, precision=selected.precision)
-    batch = device.batch(settings.GPU, selected.device, problem.geometry, problem.constraints, problem.precision, wanted)
+    grids, problem = problem.geometry, replace(problem, precision=selected.precision)
+    batch = device.batch(settings.GPU, selected.device, grids, problem.constraints, problem.precision, wanted)
     context.say(
         f"  {wanted} reconstructions, {batch.members} side by side on the device, {batch.memory / 2**30:.2f} GiB of its memory; "
         "P<n> is number n"
     )
     return partial(run_on_device, problem, selected.device, batch.members)
+
+
+def _selected(settings: Reconstruct, problem: Problem) -> device.Selected:
+    """The device to use; the plane is phased on the CPU."""
+    if isinstance(problem.geometry, Geometry):
+        return device.select(settings.GPU, problem.precision)
+    if settings.GPU.use and settings.GPU.required:
+        raise SettingsError("GPU.required: reconstructions in the plane (dimensions: 2) run on the CPU; set GPU.use: False")
+    return device.Selected(None, problem.precision)
 
 
 def ranked(numbers: Sequence[int], folder: Path) -> list[int]:
@@ -268,9 +288,9 @@ def store(
     errors: dict[int, dict[str, list[float]]] = {}
 
     def results() -> Iterator[tuple[int, Reconstruction]]:
-        engine = NumpyEngine(problem.geometry, problem.constraints, problem.precision)
+        engine, moved = cpu_engine(problem), placement(settings, problem)
         for rank, number in enumerate(done):
-            found = result(engine, problem, number, folder, mark)
+            found = result(engine, problem, number, folder, mark, moved)
             errors[number] = {name: list(series) for name, series in found.errors.items()}
             draw_one(settings, context.workspace, folder, problem, number, found, rank, len(done))
             yield number, found
