@@ -1,29 +1,39 @@
 """Settings of the phasing loop: blocks of methods and error metrics (part of the settings of `reconstruct`)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fxs_hpc.config.fields import Fraction, Index, Integer, IterationLimit, Name, No, Section, section, setting
+from fxs_hpc.config.fields import Count, Fraction, Index, IterationLimit, Name, No, Positive, Section, section, setting
 from fxs_hpc.config.nearest import suggestion
 
 RealMetric = Literal["l2_projection_diff", "support_size"]
 ReciprocalMetric = Literal[
     "l2_projection_diff", "deg2_invariant_l2_diff", "deg2_ranked_invariant_l2_diff", "ccd_diff", "fqc_error", "II_error"
 ]
-MethodName = Literal["HIO", "ER", "RAAR", "SW", "SW_center", "HIO_non_FXS", "ER_non_FXS", "HIO_ft_stab", "ER_ft_stab", "RAAR_ft_stab"]
+MethodName = Literal[
+    "HIO",
+    "ER",
+    "RAAR",
+    "SW",
+    "SW_center",
+    "HIO_non_FXS",
+    "ER_non_FXS",
+    "RAAR_non_FXS",
+    "HIO_ft_stab",
+    "ER_ft_stab",
+    "RAAR_ft_stab",
+    "HIO_non_FXS_ft_stab",
+    "ER_non_FXS_ft_stab",
+    "RAAR_non_FXS_ft_stab",
+]
 
 
 class LinkToSupport(Section):
     """ft_stab that follows enforce_initial_support."""
 
-    delay: Index = setting(
-        0,
-        "steps between the end of the enforced support and the end of the stabilisation",
-        only=(0,),
-        instead="ft_stab can be True or False",
-    )
+    delay: Index = setting(0, "steps that are still stabilised after the initial support ceased to be enforced")
 
 
 class Method(Section):
@@ -31,9 +41,11 @@ class Method(Section):
 
     short_form: ClassVar[str] = "iterations"
 
-    iterations: Index = setting(1, "number of steps")
+    iterations: Index = setting(1, "number of steps; of SW and SW_center: number of supports made one after the other")
     ft_stab: bool | Literal["link_to_enforce_initial_support"] = setting(
-        True, "remove the error of the inexact transform pair from each step"
+        True,
+        "remove the error of the inexact transform pair from each step; link_to_enforce_initial_support: only while the main error is above"
+        " projections.real.projections.support.enforce_initial_support.if_error_bigger_than, so that the initial support is enforced",
     )
     link_to_enforce_initial_support: LinkToSupport = section(LinkToSupport)
 
@@ -50,7 +62,11 @@ class SubLoop(Section):
 
     alternates: ClassVar[Mapping[str, str]] = {"mehtods": "methods"}
 
-    methods: dict[MethodName, Method] = setting(description="method -> its settings")
+    methods: dict[MethodName, Method] = setting(
+        description="method -> its settings. HIO, ER, RAAR: steps; SW: new support (shrink wrap); SW_center: moves the centre of mass to"
+        " the origin before; <M>_non_FXS: steps that keep the intensity which the first of them found instead of following the invariants;"
+        " <M>_ft_stab: always stabilised"
+    )
     order: tuple[str, ...] = setting(description="methods in the order in which they run")
     iterations: Index = setting(1, "how often the block is repeated")
     best_density_not_in_first_n_iterations: IterationLimit = setting(
@@ -78,10 +94,6 @@ DEFAULT_LOOPS: Mapping[str, Mapping[str, Any]] = {
     },
     "refinement": {"methods": {"ER": {"iterations": 100}, "SW": {"iterations": 1}}, "order": ("SW", "ER"), "iterations": 1},
 }
-
-
-AVAILABLE = ("HIO", "ER", "RAAR", "SW")
-"""Methods that the loop knows, each but SW also as `<method>_ft_stab`."""
 
 
 class SubLoops(Section):
@@ -113,18 +125,6 @@ class SubLoops(Section):
                 )
         return self
 
-    def refusals(self) -> Iterator[str]:
-        """One sentence for each method that a block runs and that does not work."""
-        for block in self.order:
-            for name, method in self.loops[block].methods.items():
-                if name not in self.loops[block].order:
-                    continue
-                key = f"main_loop.sub_loops.{block}.methods.{name}"
-                if name.removesuffix("_ft_stab") not in AVAILABLE:
-                    yield f"{key} is not available yet; use HIO, ER, RAAR and SW"
-                if not isinstance(method.ft_stab, bool):
-                    yield f"{key}.ft_stab: {method.ft_stab!r} is not available yet; use True or False"
-
     def tree(self) -> dict[str, Any]:
         return {"order": list(self.order), **{name: loop.tree() for name, loop in self.loops.items()}}
 
@@ -146,19 +146,19 @@ def _respelled_methods(loop: Mapping[str, Any]) -> dict[str, Any]:
 class L2Inside(Section):
     """Where the real-space error is taken."""
 
-    inside_initial_support: bool = setting(True, "inside the initial support only", only=(True,), instead="the error is always taken there")
+    inside_initial_support: bool = setting(True, "inside the initial support only; False = over the whole grid")
 
 
 class RankedInvariant(Section):
-    """Error of one order."""
+    """Error of the invariant of one order."""
 
-    order: Index = setting(2, "harmonic order", only=(2,), instead="deg2_ranked_invariant_l2_diff comes later")
+    order: Index = setting(2, "place of the order when orders l > 0 are sorted by the strength of their invariant, 0 = the strongest")
 
 
 class CcdDiff(Section):
-    """Error of one circular harmonic of the correlation."""
+    """Error of one circular component of the correlation."""
 
-    C_order: Index = setting(2, "order n of C_n", only=(2,), instead="ccd_diff comes later")
+    C_order: Index = setting(2, "order n of the component C_n")
 
 
 class RealErrors(Section):
@@ -172,7 +172,7 @@ class ReciprocalErrors(Section):
     """Errors in reciprocal space."""
 
     calculate: tuple[ReciprocalMetric, ...] = setting(
-        (), "metrics to compute", only=("l2_projection_diff", "deg2_invariant_l2_diff"), instead="it comes later"
+        (), "metrics to compute; all but the first two cost about as much as a step, since they are computed on the processor"
     )
     deg2_ranked_invariant_l2_diff: RankedInvariant = section(RankedInvariant)
     ccd_diff: CcdDiff = section(CcdDiff)
@@ -211,9 +211,30 @@ class ErrorMethods(Section):
 
 
 class Limits(Section):
-    """Stopping rule."""
+    """Ends when the errors are small enough."""
 
-    use: bool = setting(False, "", only=(False,), instead="the loop runs the steps that its order says")
+    use: bool = setting(False, "whether the rule is in force: all errors given here must be below their values after the same step")
+    main: Positive | No = setting(False, "limit of the main error; False = none")
+    real: dict[RealMetric, Positive] = setting({}, "metric -> limit, of those calculated in real space")
+    reciprocal: dict[ReciprocalMetric, Positive] = setting({}, "metric -> limit, of those calculated in reciprocal space")
+    ends: Literal["run", "block"] = setting("run", "what ends: the run, or the block, so that the next one begins")
+
+    @property
+    def below(self) -> dict[str, float]:
+        """Name of the error -> its limit."""
+        named = {f"{space}/{name}": value for space in ("real", "reciprocal") for name, value in getattr(self, space).items()}
+        return {**named, "main": self.main} if self.main else named
+
+
+class GainLimits(Section):
+    """Ends a block that no longer gains."""
+
+    use: bool = setting(False, "whether the rule is in force")
+    main: Annotated[Fraction, Field(lt=1)] = setting(
+        0.02,
+        "a block ends when the smallest main error of its last steps is not smaller than that of its steps before by this fraction of it",
+    )
+    steps: Count | No = setting(False, "number of last steps; False = as many as one iteration of the block has")
 
 
 class Errors(Section):
@@ -221,7 +242,17 @@ class Errors(Section):
 
     methods: ErrorMethods = section(ErrorMethods)
     limits: Limits = section(Limits)
-    gain_limits: Limits = section(Limits)
+    gain_limits: GainLimits = section(GainLimits)
+
+    @model_validator(mode="after")
+    def _limits_can_be_met(self) -> "Errors":
+        if self.limits.use and not self.limits.below:
+            raise ValueError("limits.use is True, but no limit is given; set limits.main, or limits of metrics under limits.real")
+        for space in ("real", "reciprocal"):
+            for name in getattr(self.limits, space):
+                if name not in getattr(self.methods, space).calculate:
+                    raise ValueError(f"limits.{space} names {name!r}, which methods.{space}.calculate does not")
+        return self
 
 
 class MainLoop(Section):
@@ -235,4 +266,6 @@ class MainLoop(Section):
         " amplitudes beyond it are left free; False = all of q from the start; auto = the first block of at least 8 iterations begins with"
         " half of q and opens up, shorter blocks use all of q",
     )
-    history_length: Integer = setting(3, "", only=(3,), instead="the loop keeps exactly the densities it needs")
+    history_length: Count = setting(
+        3, "for settings of the reference program; the loop keeps the last and the best density, and no result depends on more"
+    )

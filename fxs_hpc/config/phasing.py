@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from fxs_hpc.config.fields import (
     Count,
@@ -24,12 +24,22 @@ RealProjection = Literal["support", "value_threshold", "limit_imag", "assert_rea
 QPoint = tuple[NotNegative, NotNegative]
 
 
+class FixedVolume(Section):
+    """Shrink wrap by volume."""
+
+    fractions: tuple[LinearRamp, ...] = setting(
+        (LinearRamp(start=0.1),), "volume of the new support as a fraction of that of the initial support; one entry per sub loop"
+    )
+
+
 class ShrinkWrap(Section):
     """Shrink wrap; lists have one entry per sub loop, one entry alone holds for all."""
 
     mode: Literal["threshold", "fixed_volume"] = setting(
-        "threshold", "how the new support is cut", only=("threshold",), instead="only the threshold mode works"
+        "threshold",
+        "how the new support is cut from the blurred density: at a fraction of its range, or where its largest voxels fill a volume",
     )
+    fixed_volume: FixedVolume = section(FixedVolume)
     kernel: Literal["gaussian", "flat_top"] = setting(
         "gaussian", "blur: a Gaussian of width sigma, or the reference program's exp(-2 pi^2 sigma^2 q^4)"
     )
@@ -79,7 +89,7 @@ class LimitImag(Section):
 class AverageCenter(Section):
     """Angular mean of the innermost shells."""
 
-    max_radial_id: Count = setting(1, "number of innermost shells", only=(1,), instead="average_center is not available yet")
+    max_radial_id: Count = setting(1, "number of innermost shells that are replaced by their mean over the angles")
 
 
 class AutoCorrelation(Section):
@@ -154,29 +164,43 @@ class RealSpace(Section):
                     f"projections.real.HIO.considered_projections: {name!r} is not applied; name some of "
                     f"{', '.join(self.projections.apply)}, or all"
                 )
-        for key, upper, allowed in (("sigmas", math.inf, "a length >= 0"), ("thresholds", 1.0, "a fraction 0 .. 1")):
-            for ramp in getattr(self.shrink_wrap, key):
+        wrap = self.shrink_wrap
+        for key, upper, allowed, ramps in (
+            ("sigmas", math.inf, "a length >= 0", wrap.sigmas),
+            ("thresholds", 1.0, "a fraction 0 .. 1", wrap.thresholds),
+            ("fixed_volume.fractions", 1.0, "a fraction 0 .. 1", wrap.fixed_volume.fractions),
+        ):
+            for ramp in ramps:
                 if not (0 <= ramp.start <= upper and 0 <= ramp.stop <= upper):
                     yield f"projections.real.shrink_wrap.{key}: found {ramp.tree()}, allowed is {allowed}"
-                if key == "thresholds" and ramp.slope > 0 and not ramp.stop:
+                if upper == 1 and ramp.slope > 0 and not ramp.stop:
                     yield f"projections.real.shrink_wrap.{key}: found {ramp.tree()}; a threshold that rises needs a stop"
 
 
 class EstimateParticles(Section):
-    """Estimate of the number of particles."""
+    """How the number of particles is estimated."""
 
-    project: bool = setting(False, "", only=(False,), instead="number_of_particles.estimate does not work")
-    estimate_in: tuple[str, ...] = setting(("ER",), "", only=("ER",), instead="number_of_particles.estimate does not work")
-    scan_space: tuple[FiniteReal, ...] = setting(
-        (1.0, 20.0, 40.0), "", only=(1.0, 20.0, 40.0), instead="number_of_particles.estimate does not work"
+    project: bool = setting(
+        True, "go on with each estimate; False = only record them, while the loop stays with `initial`, to which they are then biased"
     )
+    estimate_in: tuple[str, ...] = setting(("ER",), "methods after which an estimate is made; while others run the number stays")
+    scan_space: tuple[Positive, Positive, Annotated[Count, Field(ge=2)]] = setting(
+        (1.0, 20.0, 40), "[smallest, largest, how many] numbers tried, at equal ratios; the loop begins with the largest"
+    )
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "EstimateParticles":
+        start, stop, _ = self.scan_space
+        if stop <= start:
+            raise ValueError(f"scan_space: [{start:g}, {stop:g}, ...] is no range; give [smallest, largest, how many]")
+        return self
 
 
 class NumberOfParticles(Section):
     """Particles per pattern."""
 
     initial: Positive = setting(1.0, "number N of particles per pattern; the l = 0 coefficient is divided by sqrt(N)")
-    estimate: bool = setting(False, "", only=(False,), instead="give the number as `initial`")
+    estimate: bool = setting(False, "find the number while phasing")
     settings: EstimateParticles = section(EstimateParticles)
 
 
@@ -223,7 +247,7 @@ class SoFreedom(Section):
 
     use: bool = setting(False, "fix the rotation; default True in 2D; not in 3D")
     radial_high_pass: Fraction = setting(
-        0.2, "inner fraction of the radial points that does not count", only=(0.2,), instead="2D comes later"
+        0.2, "inner fraction of the radial points that does not count in the choice of the order whose phase factor is set to 1"
     )
 
 
