@@ -45,7 +45,7 @@ class ResolutionMetrics(Section):
     """Resolution curves."""
 
     PRTF: bool = setting(True, "phase retrieval transfer function")
-    FQCB: bool = setting(False, "2D only", only=(False,), instead="2D averages come later")
+    FQCB: bool = setting(False, "overlap of the rotational invariants of averaged density and averaged amplitude, which needs no alignment")
     pseudo_FSC: bool = setting(False, "Fourier shell correlation between the averages of two halves of the reconstructions")
 
 

@@ -61,6 +61,11 @@ class DiscFields(FieldTransform):
         turned = scipy.fft.ifft(scipy.fft.fft(field, axis=0) * signs[:, None], axis=0)
         return np.asarray(turned if np.iscomplexobj(field) else turned.real)
 
+    def shifted(self, fields: NDArray[np.floating], centre: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Amplitude fields h times exp(+i q.centre), as complex numbers: where n_phi is odd, h(-q) lies between the points."""
+        angle = self.radial.q * (self.directions @ np.asarray(centre, dtype=float))[:, None]
+        return self.amplitude_fields(self.amplitude_of(fields) * np.exp(1j * angle), len(fields))
+
     def rotated(self, coef: Coefficients, angles: NDArray[np.float64]) -> Coefficients:
         """Coefficients of the field turned by angles[0]."""
         return turn_about_z(coef, float(angles[0]))

@@ -60,6 +60,11 @@ def test_the_reference_run_is_the_centred_normalised_one_of_least_error(case):
     assert difference(ball.amplitude_of(ball.synthesise(prepared[1].amplitude)), expected) < 0.05
 
 
+def test_rotation_grid(case):
+    _, _, _, file = case
+    np.testing.assert_allclose(np.stack(np.meshgrid(*euler_grid(9), indexing="ij"), axis=-1), file["so3_grid"][()], atol=1e-14)
+
+
 @pytest.mark.parametrize(("run", "name"), [(0, "1"), (2, "2")])
 def test_rotation_metric_and_angles(case, run, name):
     _, ball, prepared, file = case
@@ -98,6 +103,11 @@ def test_average_and_intensities_are_means_over_the_aligned(case):
     _, ball, _, file = case
     aligned = [field(file, f"aligned/{i}/real_density") for i in range(2)]
     np.testing.assert_array_equal(field(file, "average/real_density"), np.mean(aligned, axis=0))
+    # The reference centres the mean amplitude in place: of what it stores as the average only the modulus is that of the mean.
+    amplitude = np.mean([field(file, f"aligned/{i}/reciprocal_density") for i in range(2)], axis=0)
+    assert difference(np.abs(field(file, "average/reciprocal_density")), np.abs(amplitude)) < 1e-14
+    assert difference(field(file, "average/reciprocal_density"), amplitude) > 0.1
+    assert difference(field(file, "average/reciprocal_density"), field(file, "centered_average/reciprocal_density")) == 0
     transforms = [ball.amplitude_of(ball.synthesise(ball.amplitude(ball.analyse(density_fields(d))))) for d in aligned]
     intensity = np.mean([squared_modulus(f) for f in transforms], axis=0)
     assert difference(intensity, field(file, "average/intensity_from_densities")) < 1e-13
