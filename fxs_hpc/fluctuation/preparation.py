@@ -90,6 +90,11 @@ def custom_mask(n_q: int, n_delta: int, fraction_delta: float, fraction_q: float
     return valid
 
 
+def array_masks(valid: NDArray[np.bool_]) -> tuple[Mask, Mask]:
+    """The mask `valid` (N, N, n_delta), and that of C(q2, q1, Delta), as `Preparation` wants them."""
+    return lambda rows: valid[rows], lambda rows: np.swapaxes(valid[:, rows], 0, 1)
+
+
 @numba.njit(cache=True)
 def _interpolate(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Fill invalid points of each row (rows, n) from their valid neighbours, linear and periodic; flags rows without any."""

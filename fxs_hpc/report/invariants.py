@@ -79,26 +79,25 @@ def _shown(count: int) -> list[int]:
 
 
 def plot_moduli(
-    path: Path, q: NDArray[np.float64], matrices: Sequence[NDArray] | NDArray, title: str, symbol: str = "B", orders: Sequence[int] = ()
+    path: Path, q: NDArray[np.float64], matrices: Sequence[NDArray] | NDArray, title: str, symbol: str = "B_l", orders: Sequence[int] = ()
 ) -> None:
     """|B_l(q1, q2)| of the first even orders, each relative to its own maximum, on a logarithmic scale.
 
-    `matrices[l]` is (N, N); `orders` names them where they are not 0, 1, 2 ..
+    `matrices[l]` is (N, N); `orders` names them where they are not 0, 1, 2 ..; the last letter of `symbol` stands for the order.
     """
     numbers = list(orders) if orders else list(range(len(matrices)))
     chosen = [index for index, number in enumerate(numbers) if number in FIRST_ORDERS]
-    letter = "n" if symbol == "C" else "l"
     images, titles = [], []
     for index in chosen:
         modulus = np.abs(matrices[index])
         largest = float(modulus.max())
         images.append(np.ma.masked_equal(modulus / largest if largest else modulus, 0))
-        titles.append(f"${letter}$ = {numbers[index]},  max {largest:.1e}")
+        titles.append(f"${symbol[-1]}$ = {numbers[index]},  max {largest:.1e}")
     norm = LogNorm(10.0**-_DECADES, 1)
-    _panels(path, q, images, titles, title, norm, "inferno", f"$|{symbol}_{letter}|$ / max")
+    _panels(path, q, images, titles, title, norm, "inferno", f"$|{symbol}|$ / max")
 
 
-def plot_arguments(path: Path, q: NDArray[np.float64], matrices: Sequence[NDArray] | NDArray, title: str) -> None:
+def plot_arguments(path: Path, q: NDArray[np.float64], matrices: Sequence[NDArray] | NDArray, title: str, symbol: str = "B_l") -> None:
     """arg B_l(q1, q2) of the first even orders; grey below 1e-12 of the maximum. Real invariants show 0 or pi only."""
     chosen = _shown(len(matrices))
     images = []
@@ -106,14 +105,14 @@ def plot_arguments(path: Path, q: NDArray[np.float64], matrices: Sequence[NDArra
         modulus = np.abs(matrices[order])
         images.append(np.ma.masked_where(modulus <= 1e-12 * modulus.max(), np.angle(matrices[order])))
     norm = Normalize(-np.pi, np.pi)
-    titles = [f"$l$ = {order}" for order in chosen]
-    _panels(path, q, images, titles, title, norm, "twilight_shifted", "arg $B_l$", (-np.pi, 0, np.pi), ("−π", "0", "π"))
+    titles = [f"${symbol[-1]}$ = {order}" for order in chosen]
+    _panels(path, q, images, titles, title, norm, "twilight_shifted", f"arg ${symbol}$", (-np.pi, 0, np.pi), ("−π", "0", "π"))
 
 
-def plot_masks(path: Path, q: NDArray[np.float64], masks: NDArray[np.bool_], title: str) -> None:
+def plot_masks(path: Path, q: NDArray[np.float64], masks: NDArray[np.bool_], title: str, letter: str = "l") -> None:
     """Which (q1, q2) of the first even orders are used."""
     chosen = _shown(len(masks))
-    titles = [f"$l$ = {order},  {100 * masks[order].mean():.0f} % used" for order in chosen]
+    titles = [f"${letter}$ = {order},  {100 * masks[order].mean():.0f} % used" for order in chosen]
     colours = ListedColormap(["#4d4d4d", "#8fbc6f"])
     norm = BoundaryNorm([-0.5, 0.5, 1.5], 2)
     images = [masks[order].astype(int) for order in chosen]
@@ -121,7 +120,7 @@ def plot_masks(path: Path, q: NDArray[np.float64], masks: NDArray[np.bool_], tit
 
 
 def plot_factor_errors(
-    path: Path, q: NDArray[np.float64], invariants: NDArray, matrices: Sequence[NDArray], title: str
+    path: Path, q: NDArray[np.float64], invariants: NDArray, matrices: Sequence[NDArray], title: str, letter: str = "l"
 ) -> None:
     """Relative error of V_l V_l^+ against B_l per order and q: |row of the difference| / |row of B_l|."""
     orders = np.array([order for order in range(len(invariants)) if invariants[order].any()])
@@ -137,7 +136,8 @@ def plot_factor_errors(
     steps = np.append(q - (q[1] - q[0]) / 2, q[-1] + (q[1] - q[0]) / 2)
     image = axis.pcolormesh(steps, edges, np.ma.masked_invalid(errors).clip(1e-12), norm=norm, cmap="viridis")
     axis.set_xlabel("$q$ [1/Å]")
-    axis.set_ylabel("order $l$")
+    axis.set_ylabel(f"order ${letter}$")
     axis.set_title(title, fontsize=11)
-    figure.colorbar(image, ax=axis).set_label("$|V_l V_l^+ - B_l|\\; /\\; |B_l|$, row by row")
+    product = "v_n v_n^+ - B_n" if letter == "n" else "V_l V_l^+ - B_l"
+    figure.colorbar(image, ax=axis).set_label(f"$|{product}|\\; /\\; |B_{letter}|$, row by row")
     _save(figure, path)

@@ -16,7 +16,7 @@ VALUES[6] = 0
 def test_pictures_are_drawn(tmp_path, values):
     matrices = [np.ones((12, 1)) for _ in values]
     pictures.plot_moduli(tmp_path / "a.png", Q, values, "$|B_l|$")
-    pictures.plot_moduli(tmp_path / "b.png", Q, values[::2], "$|C_n|$", "C", list(range(0, len(values), 2)))
+    pictures.plot_moduli(tmp_path / "b.png", Q, values[::2], "$|C_n|$", "C_n", list(range(0, len(values), 2)))
     pictures.plot_arguments(tmp_path / "c.png", Q, values, "phase")
     pictures.plot_masks(tmp_path / "d.png", Q, np.abs(values) > 0.5, "masks")
     pictures.plot_factor_errors(tmp_path / "e.png", Q, values, matrices, "errors")

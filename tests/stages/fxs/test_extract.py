@@ -7,7 +7,7 @@ import yaml
 
 from fxs_hpc.config import ini
 from fxs_hpc.config.settings import load
-from fxs_hpc.errors import DataError, InputFileError, SettingsError
+from fxs_hpc.errors import DataError, InputFileError
 from fxs_hpc.files.ccd import write_ccd
 from fxs_hpc.files.proj_data import read_proj_data
 from fxs_hpc.fluctuation import shapes
@@ -172,6 +172,6 @@ def test_missing_and_odd_inputs_are_named(home):
         extract.run(*stage(home))
 
 
-def test_two_dimensions_are_refused(home):
-    with pytest.raises((SettingsError, InputFileError), match="dimensions|2d_duo"):
-        extract.run(*stage(home, dimensions=2))
+def test_correlations_in_space_are_refused_in_the_plane(home):
+    with pytest.raises(InputFileError, match="holds 3D correlations"):
+        extract.run(*stage(home, dimensions=2, IO={"files": {"ccd": {"name": "3d_duo.h5"}}}))
