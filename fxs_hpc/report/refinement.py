@@ -8,29 +8,31 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.refinement.intensities import Heights
 from fxs_hpc.emc.refinement.peak_model import LatticeTable
 from fxs_hpc.report.figure import BLUE, GREY, ORANGE, blank, plain, save
+from fxs_hpc.report.orientations import plot_scales
 
 SHELLS = 12
 
 
-def plot_round(path: Path, frames: Mapping[str, NDArray], table: LatticeTable, heights: Heights) -> None:
+def plot_round(path: Path, frames: Mapping[str, NDArray], table: LatticeTable, model: Mapping[str, NDArray]) -> None:
     """Errors of the orientations, scale factors, unexplained pixels of all frames, and I / sigma against resolution.
 
     Parameters
     ----------
     frames : mapping
         Group `frames` of orientations.h5.
+    model : mapping
+        Its group `model`.
     """
     figure = blank(11, 7.6)
     axes = figure.subplots(2, 2)
     figure.subplots_adjust(hspace=0.38, wspace=0.24)
     good = frames["accepted"]
     _errors(axes[0, 0], frames["rotation_error"][good])
-    _scales(axes[0, 1], frames["phi"], good)
+    plot_scales(axes[0, 1], frames["phi"], good)
     _unexplained(axes[1, 0], frames, good)
-    _shells(axes[1, 1], table, heights)
+    _shells(axes[1, 1], table, model)
     save(figure, path)
 
 
@@ -43,13 +45,6 @@ def _errors(axes: Axes, errors: NDArray) -> None:
     plain(axes, "Estimated error of the orientations, accepted frames", "degrees", "frames")
 
 
-def _scales(axes: Axes, phi: NDArray, good: NDArray[np.bool_]) -> None:
-    bins = np.linspace(0, float(np.quantile(phi, 0.99)) * 1.1 + 1e-9, 40).tolist()
-    axes.hist([phi[good], phi[~good]], bins=bins, stacked=True, color=[BLUE, GREY], label=["accepted", "not accepted"])
-    axes.legend(frameon=False)
-    plain(axes, "Scale factors", "phi", "frames")
-
-
 def _unexplained(axes: Axes, frames: Mapping[str, NDArray], good: NDArray[np.bool_]) -> None:
     for mine, color, label in ((~good, GREY, "not accepted"), (good, BLUE, "accepted")):
         axes.plot(frames["bright"][mine] + 1, frames["unexplained"][mine] + 1, ".", color=color, markersize=4, label=label)
@@ -59,13 +54,13 @@ def _unexplained(axes: Axes, frames: Mapping[str, NDArray], good: NDArray[np.boo
     plain(axes, "Pixels that no peak explains", "bright pixels + 1", "unexplained pixels + 1")
 
 
-def _shells(axes: Axes, table: LatticeTable, heights: Heights) -> None:
-    modulus = np.zeros(len(heights.value))
+def _shells(axes: Axes, table: LatticeTable, model: Mapping[str, NDArray]) -> None:
+    modulus = np.zeros(len(model["height"]))
     modulus[table.unique] = table.modulus
-    known = np.isfinite(heights.sigma)
+    known = np.isfinite(model["sigma"])
     if known.sum() > SHELLS:
         order = np.array_split(np.argsort(modulus[known]), SHELLS)
-        ratio = (heights.value / heights.sigma)[known]
+        ratio = model["height"][known] / model["sigma"][known]
         q = modulus[known]
         axes.plot([q[o].mean() for o in order], [ratio[o].mean() for o in order], "o-", color=BLUE)
         axes.set_ylim(bottom=0)

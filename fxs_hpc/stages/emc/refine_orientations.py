@@ -1,8 +1,9 @@
 """`refine-orientations`: orientations off the grid and intensities with error estimates.
 
 Round n makes refine_dir/iter_flag-n, there as a whole or not at all: orientations.h5, total-phi.dat, hkl-val.dat, intens-mean-std.dat and
-merged.hkl; refine_dir/history.jsonl has one JSON object for each round. Frames are cut into blocks of `refine_block`, whatever the number
-of ranks; all sums over blocks are taken in their order, so that any number of ranks gives the same bits.
+merged.hkl; refine_dir/history.jsonl has one JSON object for each round. Pictures, tables and the stream of `refinement_report` are made
+when the rounds are over. Frames are cut into blocks of `refine_block`, whatever the number of ranks; all sums over blocks are taken in
+their order, so that any number of ranks gives the same bits.
 """
 
 import time
@@ -27,6 +28,7 @@ from fxs_hpc.parallel.communicator import first
 from fxs_hpc.parallel.partition import block
 from fxs_hpc.parallel.threads import over
 from fxs_hpc.stages.emc import refinement_output as output
+from fxs_hpc.stages.emc import refinement_report
 from fxs_hpc.stages.emc import refinement_state as state
 from fxs_hpc.stages.emc.context import Context, Plan
 from fxs_hpc.stages.emc.finished_runs import refine_folder
@@ -80,6 +82,7 @@ def run(
         standing = _round(context, made, candidates, blocks, standing, number, number == rounds, recover, second_lattice)
     if standing.number >= rounds and last and standing.number == _number(last):
         context.say(f"round {standing.number} is there already; nothing to do")
+    first(context.ranks, lambda: refinement_report.write(context, made))
 
 
 def standing(keys: EmcConfig) -> Standing:

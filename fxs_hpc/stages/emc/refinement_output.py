@@ -1,4 +1,4 @@
-"""Results of refine-orientations: the folder of a round, the history, pictures."""
+"""Results of refine-orientations: the folder of a round and the history."""
 
 import json
 import time
@@ -19,7 +19,6 @@ from fxs_hpc.files.atomic_folder import replacing_folder
 from fxs_hpc.files.emc import crystfel_hkl, hkl_values, mean_std, orientations, phi
 from fxs_hpc.files.emc.mean_std import MeanStd
 from fxs_hpc.parallel.communicator import first
-from fxs_hpc.report import refinement as pictures
 from fxs_hpc.stages.emc import refinement_state as state
 from fxs_hpc.stages.emc.context import Context
 from fxs_hpc.stages.emc.finished_runs import refine_folder
@@ -115,7 +114,7 @@ def write(
     extra: Extra,
     record: Record,
 ) -> None:
-    """Make iter_flag-`number`, the history and the pictures, on rank 0 from what all ranks have."""
+    """Make iter_flag-`number`, and the history, on rank 0 from what all ranks have."""
     mine = [
         state.columns(block, result.seen.bright, left)
         for block, result, left in zip(found, results, end.unexplained[: len(found)], strict=True)
@@ -136,20 +135,19 @@ def _write(
     columns = state.model_columns(model.lattice, end.heights)
     settings = json.dumps(state.fingerprint(made))
     stored = orientations.Orientations(number, frames, extra.second, columns, state.shape_of(model), settings)
-    history = "".join(json.dumps(line) + "\n" for line in [*_history(folder, number), asdict(record)])
+    records = [*history(folder / f"iter_flag-{number - 1}"), asdict(record)]
+    text = "".join(json.dumps(line) + "\n" for line in records)
     with replacing_folder(folder / f"iter_flag-{number}") as temporary:
         orientations.write(temporary / orientations.NAME, stored)
         phi.write(temporary / "total-phi.dat", reduced_phi)
         _write_intensities(temporary, model.lattice, end.heights, made.group.name)
-        write_text(temporary / HISTORY, history)
-    write_text(folder / HISTORY, history)
-    pictures.plot_round(folder / "refinement.png", frames, model.lattice, end.heights)
-    pictures.plot_history(folder / "history.png", _history(folder, number + 1))
+        write_text(temporary / HISTORY, text)
+    write_text(folder / HISTORY, text)
 
 
-def _history(folder: Path, number: int) -> list[dict]:
-    """Records of the rounds before `number`."""
-    path = folder / f"iter_flag-{number - 1}" / HISTORY
+def history(folder: Path) -> list[dict]:
+    """Records of the rounds up to that of an iter_flag folder; none where it is not there."""
+    path = folder / HISTORY
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
