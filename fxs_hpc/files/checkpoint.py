@@ -3,8 +3,8 @@
 Fields
 ------
 fingerprint : attribute, hash of everything the result depends on
-progress : attribute, JSON of position, best_error, best_step
-errors/<metric> : (n_steps,) f8
+progress : attribute, JSON of position, best_error, best_step, block_start, comparable_from
+errors/<metric> : (n_steps,) f8; particles/<series> f8, see `fluctuation.phasing.Progress`
 last/density, best/density : in the engine's layout, (parts, 2, n_theta/2, n_phi, shells) f4 or f8, in the plane (n_phi, shells), real or
     complex; last/support, best/support bits, and attributes: how many shells there are, and how many are filled
 last/frozen : the intensity that is kept, if there is one
@@ -43,9 +43,12 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     progress = checkpoint.progress
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["fingerprint"] = checkpoint.fingerprint
-        file.attrs["progress"] = json.dumps([progress.position, progress.best_error, progress.best_step])
-        for name, values in progress.errors.items():
-            file[f"errors/{name}"] = np.asarray(values, float)
+        file.attrs["progress"] = json.dumps(
+            [progress.position, progress.best_error, progress.best_step, progress.block_start, progress.comparable_from]
+        )
+        for group_name, series in (("errors", progress.errors), ("particles", progress.particles)):
+            for name, values in series.items():
+                file[f"{group_name}/{name}"] = np.asarray(values, float)
         for which, snapshot in zip(_WHICH, checkpoint.snapshots, strict=True):
             group = file.create_group(which)
             # Only the filled shells are worth their bytes: the others are zero.
@@ -67,14 +70,21 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         with h5py.File(path) as file:
-            position, best_error, best_step = json.loads(file.attrs["progress"])
-            errors: dict[str, list[float]] = {}
-            file["errors"].visititems(lambda name, item: errors.update({name: list(item[()])}) if isinstance(item, h5py.Dataset) else None)
-            progress = Progress(position, errors, best_error if best_error is not None else math.inf, best_step)
+            position, best_error, *counts = json.loads(file.attrs["progress"])
+            best_error = best_error if best_error is not None else math.inf
+            progress = Progress(position, _series(file["errors"]), best_error, *counts)
+            if "particles" in file:
+                progress.particles = _series(file["particles"])
             snapshots = tuple(_snapshot(file[which]) for which in _WHICH)
             return Checkpoint(str(file.attrs["fingerprint"]), progress, snapshots)
     except (OSError, KeyError, ValueError) as error:
         raise InputFileError(f"{path}: is no checkpoint of this version ({error}); delete it to start this reconstruction anew") from error
+
+
+def _series(group: h5py.Group) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    group.visititems(lambda name, item: found.update({name: list(item[()])}) if isinstance(item, h5py.Dataset) else None)
+    return found
 
 
 def read_standing(path: Path) -> tuple[int, float]:
@@ -87,7 +97,7 @@ def read_standing(path: Path) -> tuple[int, float]:
     """
     try:
         with h5py.File(path) as file:
-            position, best_error, _ = json.loads(file.attrs["progress"])
+            position, best_error, *_ = json.loads(file.attrs["progress"])
             return position, best_error if best_error is not None else math.inf
     except (OSError, KeyError, ValueError) as error:
         raise InputFileError(f"{path}: is no checkpoint of this version ({error})") from error

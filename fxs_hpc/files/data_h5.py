@@ -14,14 +14,16 @@ reconstruction_results/<id>/real_density, last_real_density, initial_density : d
 .../final_error : smallest main error; .../fxs_unknowns/<order> (2l+1, 2l+1) c16, I_lm = sum_o V_l[:, o] U_l[o, m], m = -l..l
     (the unit matrix for l = 0 and where V_l = 0); in the plane one data set (L+1,) c16, I_n = V_n u_n
 .../last_deg2_invariant : (L+1, N, N) f8 (c16 in the plane), B_l of the last density, L the highest order used; .../loop_iterations,
-    n_particles (n_steps, 1)
+    n_particles (n_steps, 1), the number assumed in each step
+.../n_particles_fraction, n_particles_gradients : (n_estimates,) f8; each estimate of the number of particles over the number assumed before
+    (1 = settled), and d ln error / d ln N there; empty if the number was given
 stats/run_time : s
 
 Densities are compressed (they are zero outside the support); amplitudes are not (they do not shrink).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -54,6 +56,7 @@ class Reconstruction:
     """One finished reconstruction; see the module's text for shapes.
 
     unknowns : U_l (n_l, 2l+1) in the real basis; u_n (1, 1) complex in the plane.
+    particles : estimates of the number of particles, see `fluctuation.phasing.Progress`; empty if the number was given.
     """
 
     real_density: NDArray
@@ -69,6 +72,7 @@ class Reconstruction:
     best_error: float
     unknowns: Mapping[int, NDArray]
     last_deg2_invariant: NDArray
+    particles: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 def write_data(path: Path, run: RunDescription, reconstructions: Iterable[tuple[int, Reconstruction]]) -> None:
@@ -124,9 +128,10 @@ def _write(group: h5py.Group, found: Reconstruction, run: RunDescription) -> Non
         group[f"error_dict/{name}"] = np.asarray(values, float)
     group["final_error"] = found.best_error
     group["loop_iterations"] = run.loop_iterations
-    group["n_particles"] = np.full((len(found.errors["main"]), 1), run.n_particles)
-    for name in ("n_particles_fraction", "n_particles_gradients"):
-        group[name] = np.zeros(0)
+    assumed = found.particles.get("assumed", [run.n_particles] * len(found.errors["main"]))
+    group["n_particles"] = np.asarray(assumed, float)[:, None]
+    for name, series in (("n_particles_fraction", "fraction"), ("n_particles_gradients", "gradient")):
+        group[name] = np.asarray(found.particles.get(series, ()), float)
     if run.radial.dimensions == 2:
         group["fxs_unknowns"] = np.array([_factor(found.unknowns.get(order)) for order in range(run.max_order + 1)], complex)
         return

@@ -95,8 +95,8 @@ class Progress:
     block_start : steps made when the present block began.
     comparable_from : steps made when the data were last changed (another resolution or number of particles) or the block began:
         errors compare from there on.
-    particles : with an estimate of the number of particles, 'assumed' per step, and per estimate 'estimated' and 'gradient', that of
-        the error at the number assumed (see `particle_number.gradient`).
+    particles : with an estimate of the number of particles, 'assumed' per step, and per estimate 'estimated', 'fraction' (it over the
+        number assumed before) and 'gradient' (of the error there, see `particle_number.gradient`).
     """
 
     position: int = 0
@@ -136,7 +136,7 @@ def run(engine: Engine, operations: Sequence[Operation], rules: Rules, progress:
     NumericalError
         The error is not a number, or the support is empty.
     """
-    _continue(engine, operations[: progress.position], rules, progress)
+    prepare(engine, operations[: progress.position], rules, progress)
     while progress.position < len(operations):
         operation = operations[progress.position]
         following = progress.position + 1
@@ -164,8 +164,8 @@ def run(engine: Engine, operations: Sequence[Operation], rules: Rules, progress:
         yield operation
 
 
-def _continue(engine: Engine, done: Sequence[Operation], rules: Rules, progress: Progress) -> None:
-    """Tell the engine what it was told before."""
+def prepare(engine: Engine, done: Sequence[Operation], rules: Rules, progress: Progress) -> None:
+    """Tell the engine what the operations that are done told it beside its density: resolution and number of particles."""
     opened = [operation for operation in done if isinstance(operation, Resolution)]
     if opened:
         engine.limit_resolution(opened[-1].fraction)
@@ -199,8 +199,10 @@ def _count_particles(engine: Engine, search: ParticleSearch, progress: Progress)
         errors.append(engine.step(Update("ER")))
     if not np.isfinite(errors).all():
         raise NumericalError("the number of particles cannot be estimated: the support is empty or the density vanished")
-    progress.particles.setdefault("estimated", []).append(least(search.candidates, errors))
-    progress.particles.setdefault("gradient", []).append(gradient(search.candidates, errors, assumed))
+    found = least(search.candidates, errors)
+    series = {"estimated": found, "fraction": found / assumed, "gradient": gradient(search.candidates, errors, assumed)}
+    for name, value in series.items():
+        progress.particles.setdefault(name, []).append(value)
     engine.replace(density)
     engine.scale_average(search.factor(_assumed(search, progress)))
     if search.project:

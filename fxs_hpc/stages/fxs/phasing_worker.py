@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,6 @@ def reconstruct(
     """
     path = checkpoint_path(folder, reconstruction)
     operations = problem.operations
-    total = schedule.step_count(operations)
     with threadpool_limits(limits=1, user_api="blas"):
         engine = engine or cpu_engine(problem)
         _start(engine, problem, reconstruction)
@@ -107,13 +106,13 @@ def reconstruct(
             now = time.monotonic()
             ended = progress.position < len(operations) and _iteration(operations[progress.position]) != _iteration(operation)
             if progress.steps and (ended or now - reported > REPORT_SECONDS):
-                report(_report(reconstruction, progress, total, operation, ended_iteration=ended))
+                report(_report(reconstruction, progress, operations, operation, ended_iteration=ended))
                 reported = now
             if now - saved > CHECKPOINT_SECONDS:
                 write_checkpoint(path, Checkpoint(mark, progress, tuple(engine.snapshots())))
                 saved = time.monotonic()
         write_checkpoint(path, Checkpoint(mark, progress, tuple(engine.snapshots())))
-        report(_report(reconstruction, progress, total, operations[-1], finished=True))
+        report(_report(reconstruction, progress, operations, operations[-1], finished=True))
 
 
 def _iteration(operation: schedule.Operation) -> tuple[str, int]:
@@ -123,7 +122,7 @@ def _iteration(operation: schedule.Operation) -> tuple[str, int]:
 def _report(
     number: int,
     progress: phasing.Progress,
-    total: int,
+    operations: Sequence[schedule.Operation],
     operation: schedule.Operation,
     ended_iteration: bool = False,
     finished: bool = False,
@@ -131,6 +130,7 @@ def _report(
     method = operation.update.method if isinstance(operation, schedule.Step) else "SW"
     iteration = getattr(operation, "iteration", 0) + 1
     where = (operation.block, iteration, method)
+    total = phasing.steps_in_all(operations, progress)
     return Report(number, progress.steps, total, *where, progress.last_error, progress.best_error, ended_iteration, finished)
 
 
@@ -146,6 +146,7 @@ def result(
     _start(engine, problem, reconstruction)
     initial = engine.density()
     progress = _resumed(engine, checkpoint_path(folder, reconstruction), mark, problem)
+    phasing.prepare(engine, problem.operations[: progress.position], problem.rules, progress)
     last = _side(engine)
     engine.recall()
     best = _side(engine)
@@ -163,6 +164,7 @@ def result(
         last_support_mask=last.support,
         initial_support=problem.initial_support,
         errors=progress.errors,
+        particles=progress.particles,
         best_error=progress.best_error,
         unknowns=best.projected.unknowns,
         last_deg2_invariant=last.projected.invariants,
