@@ -8,8 +8,9 @@ from shots import CORRELATE, SHAPE, SIMULATE, context, merged
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.files.ccd import read_ccd, read_plane_model
 from fxs_hpc.files.pattern_lists import PatternReader, open_patterns
+from fxs_hpc.files.proj_data import read_proj_data
 from fxs_hpc.files.simulated_patterns import read_truth
-from fxs_hpc.stages.fxs import correlate, simulate_patterns
+from fxs_hpc.stages.fxs import correlate, extract, simulate_patterns
 
 FIGURES = {
     "dimensions": 2,
@@ -108,3 +109,15 @@ def test_correlations_of_patterns_hold_the_conjugate_invariants(correlated):
         chiral += agreement(components[..., order], exact) < 0.9
     assert chiral >= 2
     assert len(read_plane_model(home / "data/fxs/ccd/2d_shots.h5").shapes) == 3
+
+
+def test_extract_finds_the_true_invariants(correlated):
+    home, truth = correlated
+    settings, surroundings = context("extract", {"dimensions": 2, "max_order": 12, "structure_name": "shots"}, home)
+    found = read_proj_data(extract.run(settings, surroundings) / "proj_data.h5")
+    for order in (2, 4, 6, 8, 10):
+        exact = at(truth, order, found.q)
+        assert agreement(found.invariants[order], exact) > 0.995
+        v = found.projection_matrices[order]
+        assert agreement(v @ v.conj().T, exact) > 0.995
+        assert np.linalg.norm(found.invariants[order]) == pytest.approx(np.linalg.norm(exact), rel=0.1)
