@@ -125,9 +125,7 @@ class RealProjections(Section):
 
     apply: tuple[RealProjection, ...] = setting(
         ("support", "value_threshold", "assert_real"),
-        "constraints, applied in this order",
-        only=("support", "value_threshold", "limit_imag", "assert_real"),
-        instead="average_center is not available yet; remove it",
+        "constraints; support, value_threshold and limit_imag give the same in any order, average_center comes last",
     )
     support: Support = section(Support)
     value_threshold: ValueThreshold = section(ValueThreshold)

@@ -54,7 +54,7 @@ def test_schedule_is_what_its_blocks_say(description):
     """Methods in order, parameters by the counts within the block, the way back at its end."""
     expected = []
     for number, (block_methods, iterations, patience) in enumerate(description):
-        first, steps, calls = sum(o[0] != "SW" and o[0] != "end" for o in expected), 0, 0
+        steps, calls = 0, 0
         for iteration in range(iterations):
             for method in block_methods:
                 for _ in range(method.iterations):
@@ -65,18 +65,17 @@ def test_schedule_is_what_its_blocks_say(description):
                         beta = {"HIO": steps, "RAAR": -steps, "ER": 0}[method.name]
                         expected.append((method.name, str(number), iteration, beta, method.stabilised))
                         steps += 1
-        if np.isfinite(patience):
-            per_iteration = sum(m.iterations for m in block_methods if m.name != "SW")
-            expected.append(("end", str(number), first, patience * per_iteration))
+        per_iteration = sum(m.iterations for m in block_methods if m.name != "SW")
+        expected.append(("end", str(number), patience * per_iteration if np.isfinite(patience) else np.inf, per_iteration))
 
     def row(operation):
         match operation:
             case Step():
                 return (operation.update.method, operation.block, operation.iteration, operation.update.beta, operation.update.stabilised)
             case ShrinkWrap():
-                return ("SW", operation.block, operation.iteration, operation.sigma, operation.threshold)
+                return ("SW", operation.block, operation.iteration, operation.sigma, operation.cut)
             case EndOfBlock():
-                return ("end", operation.block, operation.first_step, operation.patience)
+                return ("end", operation.block, operation.patience, operation.steps_per_iteration)
 
     found = schedule([block(number, *given) for number, given in enumerate(description)])
     assert [row(operation) for operation in found] == expected
