@@ -1,7 +1,9 @@
 """Merged intensities as MTZ, the format of CCP4, Phenix and reciprocalspaceship.
 
-One dataset with the columns H K L IMEAN SIGIMEAN N and, where halves are given, I_A SIGI_A I_B SIGI_B, sorted by h, k, l and
-moved into the asymmetric unit of the space group. Missing values are nan.
+Columns H K L, IMEAN SIGIMEAN N (number of observations) in a dataset `merged` and, where halves of the frames are given, I_A SIGI_A N_A
+and I_B SIGI_B N_B in datasets `half_A` and `half_B` of their own, so that a program that takes the first intensities takes those of all
+frames. Reflections are moved into the asymmetric unit of the space group and sorted by h, k, l; missing values are nan. There are no
+I(+) and I(-): Friedel's law is part of the model, so that mates are merged.
 """
 
 from pathlib import Path
@@ -11,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.emc.merging import Merged
-from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.atomic import replacing
 
 COLUMNS = (("IMEAN", "J"), ("SIGIMEAN", "Q"), ("N", "I"))
-HALF_COLUMNS = (("I_A", "J"), ("SIGI_A", "Q"), ("I_B", "J"), ("SIGI_B", "Q"))
+HALF_COLUMNS = (("I_{}", "J"), ("SIGI_{}", "Q"), ("N_{}", "I"))
+CRYSTAL = "fxs_hpc"
 
 
 def write(
@@ -40,15 +42,15 @@ def write(
         Of the two halves of the frames.
     """
     mtz = gemmi.Mtz(with_base=True)
+    mtz.title = "Bragg intensities of fxs_hpc"
     mtz.spacegroup = gemmi.SpaceGroup(space_group)
     mtz.set_cell_for_all(gemmi.UnitCell(*cell))
-    dataset = mtz.add_dataset("fxs_hpc")
-    dataset.wavelength = wavelength
-    for label, kind in (*COLUMNS, *(HALF_COLUMNS if halves else ())):
-        mtz.add_column(label, kind)
+    mtz.datasets[0].wavelength = wavelength  # of the indices: some readers take the wavelength of the first dataset
+    _add_dataset(mtz, "merged", wavelength, COLUMNS)
     parts = [merged.intensity, merged.sigma, merged.multiplicity.astype(float)]
-    for half in halves or ():
-        parts += [_at(merged.hkl, half, half.intensity), _at(merged.hkl, half, half.sigma)]
+    for name, half in zip("AB", halves or (), strict=False):
+        _add_dataset(mtz, f"half_{name}", wavelength, tuple((label.format(name), kind) for label, kind in HALF_COLUMNS))
+        parts += [_at(merged.hkl, half, values) for values in (half.intensity, half.sigma, half.multiplicity)]
     mtz.set_data(np.column_stack([merged.hkl, *parts]).astype(np.float32))
     mtz.ensure_asu()
     mtz.sort()
@@ -57,25 +59,11 @@ def write(
         mtz.write_to_file(str(temporary))
 
 
-def read(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
-    """hkl int32[n, 3], intensity and sigma float64[n] of the first intensity column, reflections without a value left out.
-
-    Raises
-    ------
-    InputFileError
-        The file cannot be read, or has no intensity (type J) with its sigma (type Q).
-    """
-    try:
-        mtz = gemmi.read_mtz_file(str(path))
-    except (RuntimeError, OSError, ValueError) as error:
-        raise InputFileError(f"{path}: cannot be read as MTZ ({error})") from None
-    intensities, sigmas = mtz.columns_with_type("J"), mtz.columns_with_type("Q")
-    if not len(intensities) or not len(sigmas):
-        labels = ", ".join(column.label for column in mtz.columns)
-        raise InputFileError(f"{path}: has no column of mean intensities (type J) with its sigma (type Q); its columns are {labels}")
-    values = np.array(intensities[0], float)
-    good = np.isfinite(values)
-    return mtz.make_miller_array()[good].astype(np.int32), values[good], np.array(sigmas[0], float)[good]
+def _add_dataset(mtz: gemmi.Mtz, name: str, wavelength: float, columns: tuple[tuple[str, str], ...]) -> None:
+    dataset = mtz.add_dataset(name)
+    dataset.project_name, dataset.crystal_name, dataset.wavelength = CRYSTAL, CRYSTAL, wavelength
+    for label, kind in columns:
+        mtz.add_column(label, kind, dataset_id=dataset.id)
 
 
 def _at(hkl: NDArray, other: Merged, values: NDArray) -> NDArray[np.float64]:

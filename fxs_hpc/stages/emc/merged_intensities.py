@@ -1,5 +1,6 @@
 """Merged intensities of a reconstruction that is over, of all frames or of a half, on the grid or off it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from fxs_hpc.config.emc.halves import half_path
@@ -46,8 +47,24 @@ def folder(context: Context, kind: str, half: str | None) -> Path | None:
 
 
 def read(path: Path, group: LaueGroup) -> Merged:
-    """Merged intensities of an iter_flag folder."""
-    if (path / MERGED).exists():
-        return crystfel_hkl.read(path / MERGED)
-    values = mean_std.read(path / SEPARATE)
-    return merge(orbits(values.hkl, group.indices), values.intensity, values.std)
+    """Merged intensities of an iter_flag folder, of each set of equivalents under the index that `merging.orbits` gives it.
+
+    Sigmas are those of the reconstruction (merged.hkl). Where there is none, as in the runs of the reference program, they come from
+    the scatter of each reflection alone (intens-mean-std.dat), as if equivalents were independent.
+
+    Raises
+    ------
+    InputFileError
+        merged.hkl was made with less symmetry than `group` has.
+    """
+    if not (path / MERGED).exists():
+        values = mean_std.read(path / SEPARATE)
+        return merge(orbits(values.hkl, group.indices), values.intensity, values.std)
+    found = crystfel_hkl.read(path / MERGED)
+    groups = orbits(found.hkl, group.indices)
+    if len(groups.hkl) != len(found.hkl):
+        raise InputFileError(
+            f"{path / MERGED}: lists {len(found.hkl)} reflections, but only {len(groups.hkl)} sets of equivalents in the Laue group "
+            f"{group.name} of aux/sym-op.dat; make sym-op.dat for the group that the run was made with"
+        )
+    return replace(found, hkl=groups.hkl[groups.member])

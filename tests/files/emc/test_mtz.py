@@ -24,34 +24,43 @@ def test_gemmi_reads_what_was_written(tmp_path):
     merged, half = some(), some(150, seed=3)
     mtz.write(tmp_path / "x.mtz", merged, CELL, "P 43 21 2", 1.2, (merged, half))
     found = gemmi.read_mtz_file(str(tmp_path / "x.mtz"))
-    assert found.spacegroup.hm == "P 43 21 2" and np.allclose(found.cell.parameters, CELL)
-    assert found.dataset(1).wavelength == pytest.approx(1.2)
-    assert [(column.label, column.type) for column in found.columns[3:]] == [*mtz.COLUMNS, *mtz.HALF_COLUMNS]
+    assert found.spacegroup.hm == "P 43 21 2" and np.allclose(found.cell.parameters, CELL) and np.isnan(found.valm)
+    labels = "H K L IMEAN SIGIMEAN N I_A SIGI_A N_A I_B SIGI_B N_B".split()
+    assert found.column_labels() == labels and "".join(column.type for column in found.columns) == "HHHJQIJQIJQI"
+    assert [column.dataset_id for column in found.columns] == 3 * [0] + 3 * [1] + 3 * [2] + 3 * [3]
+    assert found.datasets[0].wavelength == pytest.approx(1.2)
+    for dataset, name in zip(found.datasets[1:], ("merged", "half_A", "half_B"), strict=True):
+        assert dataset.dataset_name == name and dataset.wavelength == pytest.approx(1.2) and np.allclose(dataset.cell.parameters, CELL)
     values = {tuple(index): value for index, value in zip(merged.hkl.tolist(), merged.intensity, strict=True)}
     for index, value in zip(found.make_miller_array().tolist(), found.column_with_label("IMEAN"), strict=True):
         assert value == pytest.approx(values[tuple(index)], rel=1e-6)
-    assert np.isnan(np.array(found.column_with_label("I_B"))).sum() == len(merged.hkl) - len(
-        {tuple(x) for x in merged.hkl.tolist()} & {tuple(x) for x in half.hkl.tolist()}
-    )
+    both = {tuple(x) for x in merged.hkl.tolist()} & {tuple(x) for x in half.hkl.tolist()}
+    for label in ("I_B", "SIGI_B", "N_B"):
+        assert np.isfinite(np.array(found.column_with_label(label))).sum() == len(both)
 
 
-def test_mtz_round_trip_moves_into_the_asymmetric_unit(tmp_path):
-    merged = Merged(np.array([[-3, -1, -2]], np.int32), np.array([7.0]), np.array([2.0]), np.array([1]))
-    mtz.write(tmp_path / "x.mtz", merged, CELL, "P 43 21 2", 1.2)
-    hkl, intensity, sigma = mtz.read(tmp_path / "x.mtz")
-    assert hkl.tolist() == [[3, 1, 2]] and intensity[0] == 7 and sigma[0] == 2
+def test_reflections_are_sorted_and_in_the_asymmetric_unit(tmp_path):
+    merged = some()
+    flipped = Merged(-merged.hkl[:, [1, 0, 2]], merged.intensity, merged.sigma, merged.multiplicity)  # equivalent in 4/mmm
+    mtz.write(tmp_path / "x.mtz", flipped, CELL, "P 43 21 2", 1.2)
+    found = gemmi.read_mtz_file(str(tmp_path / "x.mtz"))
+    hkl = found.make_miller_array()
+    asu = gemmi.ReciprocalAsu(found.spacegroup)
+    assert all(asu.is_in(index) for index in hkl.tolist()) and found.sort_order[:3] == [1, 2, 3]
+    assert np.array_equal(np.lexsort(hkl.T[::-1]), np.arange(len(hkl)))
+    expected = dict(zip(map(tuple, merged.hkl.tolist()), merged.intensity, strict=True))
+    np.testing.assert_allclose(found.column_with_label("IMEAN"), [expected[tuple(index)] for index in hkl.tolist()], rtol=1e-6)
 
 
-def test_an_mtz_without_intensities_is_refused(tmp_path):
-    empty = gemmi.Mtz(with_base=True)
-    empty.spacegroup = gemmi.SpaceGroup("P 1")
-    empty.set_data(np.zeros((1, 3), np.float32))
-    empty.write_to_file(str(tmp_path / "x.mtz"))
-    with pytest.raises(InputFileError, match="no column of mean intensities"):
-        mtz.read(tmp_path / "x.mtz")
-    (tmp_path / "y.mtz").write_text("nothing")
-    with pytest.raises(InputFileError, match=r"y\.mtz: cannot be read"):
-        mtz.read(tmp_path / "y.mtz")
+def test_the_intensities_of_all_frames_come_first(tmp_path):
+    """Programs that are not told a column take the first of its type."""
+    mtz.write(tmp_path / "x.mtz", some(), CELL, "P 43 21 2", 1.2, (some(), some()))
+    found = gemmi.read_mtz_file(str(tmp_path / "x.mtz"))
+    assert found.columns_with_type("J")[0].label == "IMEAN" and found.columns_with_type("Q")[0].label == "SIGIMEAN"
+    intensities = gemmi.Intensities()
+    intensities.import_mtz(found)
+    assert intensities.type == gemmi.DataType.Mean
+    np.testing.assert_allclose(np.sort(intensities.value_array), np.sort(some().intensity), rtol=1e-6)
 
 
 def test_crystfel_list_round_trip(tmp_path):
