@@ -7,7 +7,8 @@ from fxs_hpc.fluctuation import shapes
 from fxs_hpc.fluctuation.invariants import invariants_of
 from fxs_hpc.fluctuation.positivity import made_positive
 from fxs_hpc.fluctuation.projection_matrices import coefficients, projection_matrices, q_limits
-from fxs_hpc.harmonics.grids import AngularGrid
+from fxs_hpc.harmonics.circular import CircularTransform
+from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid
 from fxs_hpc.harmonics.spherical import SphericalTransform
 
 ORDER = 6
@@ -47,3 +48,25 @@ def test_a_positive_intensity_stays_as_it_is():
 def test_orders_may_be_few():
     (only,) = made_positive([-np.ones((4, 1))], 5, 1e-6)
     np.testing.assert_allclose(np.abs(only), 1)
+
+
+def vectors():
+    """v_n of an intensity with two sharp peaks on every ring (a Poisson kernel, positive); their phases drawn at random."""
+    phases = np.exp(2j * np.pi * np.random.default_rng(1).random(11))
+    phases[0] = 1
+    sharpness = np.linspace(0.6, 0.9, len(Q))
+    return [(sharpness**n * phase * (n % 2 == 0))[:, None] for n, phase in enumerate(phases)]
+
+
+def test_in_the_plane_phases_make_the_intensity_positive():
+    given = vectors()
+    turned = made_positive(given, 300, 1e-6, 2)
+    transform = CircularTransform(CircleGrid(64), 10)
+    negative = []
+    for found in (given, turned):
+        field = transform.synthesise(np.stack([vector[:, 0] for vector in found]))
+        negative.append(np.maximum(-field, 0).sum() / np.abs(field).sum())
+    assert negative[1] < 0.5 * negative[0]
+    for before, after in zip(given, turned, strict=True):
+        assert before.shape == after.shape
+        np.testing.assert_allclose(after @ after.conj().T, before @ before.conj().T, atol=1e-9 * np.abs(given[0]).max() ** 2)
