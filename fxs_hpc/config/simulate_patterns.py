@@ -120,7 +120,7 @@ class SimulatePatterns(Section):
             raise ValueError(f"n_particles: {self.n_particles:g} is no whole number; use particle_spread: poisson")
         if not self.poisson_noise and self.IO.files.patterns.options.format == "hdf5":
             raise ValueError("IO.files.patterns.options.format: hdf5 holds counts; expected values (poisson_noise: False) need raw")
-        for center in self.shapes.centers:
+        for center in self.shapes.centers if self.object == "shapes" else ():
             if len(center) != self.dimensions:
                 raise ValueError(f"shapes.centers: {center} has {len(center)} coordinates, {self.dimensions} are wanted")
         return self

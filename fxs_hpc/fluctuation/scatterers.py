@@ -94,7 +94,8 @@ class Atoms:
     @property
     def radius(self) -> float:
         """Of the ball about the origin that holds all atoms with their electrons, in A."""
-        return max(float(np.linalg.norm(places, axis=1).max()) for places in self.positions.values()) + 2.0
+        displacement = np.sqrt(self.b_factor / (8 * np.pi**2))
+        return max(float(np.linalg.norm(places, axis=1).max()) for places in self.positions.values()) + 2.0 + 4 * float(displacement)
 
     def amplitude_planes(self, x: NDArray[np.float64], axis: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Amplitudes (len(x), n, n) at q = (x, axis, axis): the phase of an atom is a product of three."""

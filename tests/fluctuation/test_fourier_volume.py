@@ -65,7 +65,8 @@ def test_atoms_are_form_factors_and_phases():
     expected = (2.0 * np.exp(-10 * s_squared) + np.exp(-3 * s_squared) + 0.5) * np.exp(-8.0 * s_squared)
     expected *= np.exp(-1j * places @ q) @ np.array([1.0, 0.5]) * (2 * np.pi) ** -1.5
     assert atoms.amplitude_planes(np.array([0.3]), axis)[0, 0, 1] == pytest.approx(expected)
-    assert atoms.radius == pytest.approx(np.sqrt(17) + 2)
+    # Displacements of sqrt(B / 8 pi^2) smear the electrons out.
+    assert atoms.radius == pytest.approx(np.sqrt(17) + 2 + 4 / np.pi)
 
 
 def test_a_spherical_density_becomes_cartesian_and_back():
