@@ -106,7 +106,7 @@ def test_shapes_are_what_their_exact_amplitudes_say(tmp_path):
     intensity = np.abs(shapes.amplitude(solids, grid.directions()[:, :, None, :] * result.q[:, None])) ** 2
     expected = invariants_of(SphericalTransform(grid, 6).analyse(intensity))
     for order in range(0, 7, 2):
-        assert np.linalg.norm(result.invariants[order] - expected[order]) < 0.1 * np.linalg.norm(expected[order])
+        assert np.linalg.norm(result.invariants[order] - expected[order]) < 0.15 * np.linalg.norm(expected[order])
 
 
 def write_blobs(path):
