@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from fxs_hpc.config.common import Dimensions, SettingsVersion, dimensions, settings_version
+from fxs_hpc.config.common import Dimensions, SettingsVersion, settings_version
 from fxs_hpc.config.fields import Count, FiniteReal, Index, No, NotNegative, Positive, Real, Section, section, setting
 from fxs_hpc.config.simulate_ccd import entry
 from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, structure_name
@@ -109,7 +109,7 @@ class Correlate(Section):
     preset: Literal["default", "reference"] = setting(
         "default", "reference: masks are dealt with as in the reference program, wrong at their borders; keys that are set win"
     )
-    dimensions: Dimensions = dimensions()
+    dimensions: Dimensions = setting(3, "in the names of folders and links alone: the correlation of patterns serves 2D and 3D")
     structure_name: StructureName = structure_name()
     image_dimensions: tuple[Count, Count] = setting((512, 512), "rows and columns of an image (raw files do not say)")
     n_processes: bool | Count = setting(True, "threads of one rank, never more than its cores; True or False = all of them")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.ccd import open_ccd, read_ccd, read_model, write_ccd
-from fxs_hpc.fluctuation import shapes
+from fxs_hpc.files.ccd import open_ccd, read_any_model, read_ccd, read_model, read_plane_model, write_ccd
+from fxs_hpc.fluctuation import plane_shapes, shapes
 from fxs_hpc.fluctuation.correlation import CrossCorrelation
 
 
@@ -82,6 +82,51 @@ def test_the_model_comes_back(tmp_path):
     assert found.shapes == solids
     np.testing.assert_array_equal(found.density, model.density)
     np.testing.assert_array_equal(shapes.density_on(found.shapes, found.r, found.theta, found.phi), found.density)
+
+
+def plane_example():
+    rng = np.random.default_rng(0)
+    invariants = rng.normal(size=(4, 3, 3)) + 1j * rng.normal(size=(4, 3, 3))
+    correlation = {"I1I1": rng.normal(size=(3, 3, 8))}
+    angles = 2 * np.pi * np.arange(8) / 8
+    return CrossCorrelation(2, np.arange(1.0, 4), angles, 1.5, rng.random(3), correlation, invariants, 2)
+
+
+def test_the_plane(tmp_path):
+    figures = plane_shapes.build(["square"], [(1, 1)], [2], [3], [True], 0)
+    r, phi = np.linspace(0, 6, 7), np.linspace(0, 5, 6)
+    model = plane_shapes.PlaneModel(figures, r, phi, plane_shapes.density_on(figures, r, phi))
+    write_ccd(tmp_path / "ccd.h5", plane_example(), model=model)
+    data = read_ccd(tmp_path / "ccd.h5")
+    assert data.dimensions == 2 and not data.measured
+    np.testing.assert_array_equal(data.invariants, plane_example().invariants)
+    np.testing.assert_array_equal(data.delta, plane_example().delta)
+    found = read_plane_model(tmp_path / "ccd.h5")
+    assert found.shapes == figures == read_any_model(tmp_path / "ccd.h5").shapes
+    np.testing.assert_array_equal(found.density, model.density)
+    with pytest.raises(InputFileError, match="dimensions: 2"):
+        read_model(tmp_path / "ccd.h5")
+
+
+def test_a_model_in_space_is_none_of_the_plane(tmp_path):
+    solids = shapes.build(["cube"], [(1, 1, 1)], [2], [3], [True], 0)
+    grid = np.linspace(0, 6, 7), np.linspace(0.1, 3, 5), np.linspace(0, 5, 6)
+    write_ccd(tmp_path / "ccd.h5", example(), model=shapes.Model(solids, *grid, shapes.density_on(solids, *grid)))
+    with pytest.raises(InputFileError, match="dimensions: 3"):
+        read_plane_model(tmp_path / "ccd.h5")
+
+
+def test_files_of_the_reference_tell_their_dimensions(tmp_path, data_folder):
+    """They have no field for it: 2L + 1 angles for 2L values are a simulation in 2D, as many a simulation in 3D, patterns are either."""
+    folder = data_folder / "xframe"
+    assert read_ccd(folder / "2d/simulate_ccd/a2_base/ccd.h5").dimensions == 2
+    assert read_ccd(folder / "3d/simulate_ccd/q_base/ccd.h5").dimensions == 3
+    write_ccd(tmp_path / "ccd.h5", plane_example())
+    with h5py.File(tmp_path / "ccd.h5", "a") as file:
+        del file["dimensions"]
+        file["num_images_processed"] = 5
+    data = read_ccd(tmp_path / "ccd.h5")
+    assert data.dimensions is None and data.measured
 
 
 def test_wrong_files_are_named(tmp_path):
