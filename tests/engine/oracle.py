@@ -51,6 +51,8 @@ class Oracle:
         known = constraints.reciprocal.max_order if constraints.keep_unknown_orders else geometry.amplitude_order
         self.intensity_harmonics = Harmonics(geometry, known)
         self.open_shells = np.ones(geometry.radial.n_points, bool)
+        self.average = 1.0
+        self.frozen: NDArray | None = None
 
     def _hankel(self, coefficients: NDArray, direction: str) -> NDArray[np.complex128]:
         radial, n = self.geometry.radial, self.geometry.radial.n_points
@@ -78,7 +80,7 @@ class Oracle:
         old = harmonics.analyse(intensity)
         new = old.copy()
         if data.spherical_average is not None:
-            new[data.known[0], 0] = data.spherical_average[data.known[0]]
+            new[data.known[0], 0] = self.average * data.spherical_average[data.known[0]]
         for l, v in data.projection_matrices.items():
             columns, known = harmonics.of(l), data.known[l]
             overlap = v.conj().T @ ((known * data.q**2)[:, None] * old[:, columns])
@@ -87,15 +89,19 @@ class Oracle:
         new[~self.open_shells] = old[~self.open_shells]
         return old, new
 
-    def constrained(self, amplitude: NDArray) -> NDArray[np.complex128]:
-        """A' = A sqrt(I'/|A|^2)."""
-        intensity = np.abs(amplitude) ** 2
+    def goal(self, intensity: NDArray) -> NDArray[np.float64]:
+        """I' on the grid."""
         old, new = self.projected_coefficients(intensity)
         if self.constraints.keep_unknown_orders:
             goal = intensity + self.intensity_harmonics.synthesise(new - old).real
         else:
             goal = self.intensity_harmonics.synthesise(new).real
-        goal = np.where(self.open_shells[:, None, None], np.maximum(goal, 0), intensity)
+        return np.where(self.open_shells[:, None, None], np.maximum(goal, 0), intensity)
+
+    def constrained(self, amplitude: NDArray, frozen: bool = False) -> NDArray[np.complex128]:
+        """A' = A sqrt(I'/|A|^2)."""
+        intensity = np.abs(amplitude) ** 2
+        goal = np.where(self.open_shells[:, None, None], self.frozen, intensity) if frozen else self.goal(intensity)
         ratio = np.divide(goal, intensity, out=np.zeros_like(goal), where=intensity > 0)
         return amplitude * np.sqrt(np.minimum(ratio, 1e8))
 
@@ -108,13 +114,16 @@ class Oracle:
         clipped = np.clip(density.real, rules.lower, rules.upper)
         changed["value_threshold"] = clipped != density.real
         changed["limit_imag"] = np.abs(density.imag) >= rules.largest_imag
-        if np.iscomplexobj(density):
-            return clipped + 1j * np.where(changed["limit_imag"], 0, density.imag), changed
-        return clipped, changed
+        found = clipped + 1j * np.where(changed["limit_imag"], 0, density.imag) if np.iscomplexobj(density) else clipped
+        averaged = found.copy()
+        for shell in range(rules.averaged_shells):
+            averaged[shell] = np.sum(found[shell] * self.geometry.angular.solid_angle) / (4 * np.pi)
+        changed["average_center"] = np.broadcast_to(np.arange(len(found))[:, None, None] < rules.averaged_shells, found.shape)
+        return averaged, changed
 
     def step(self, state: State, update: Update) -> float:
         old, amplitude = state.density, self.forward(state.density)
-        density = self.inverse(self.constrained(amplitude))
+        density = self.inverse(self.constrained(amplitude, update.frozen))
         if update.stabilised:
             first = self.constraints.stabilised_from
             density[first:] += (old - self.inverse(amplitude))[first:]
@@ -131,7 +140,8 @@ class Oracle:
     def _integral(self, field: NDArray, state: State) -> float:
         given = self.constraints.error_radial_weights
         weights = self.geometry.radial.r_weights if given is None else given
-        return float(np.einsum("rtp,r,tp->", field * state.initial_support, weights, self.geometry.angular.solid_angle))
+        counted = state.initial_support if self.constraints.error_inside_initial_support else np.ones_like(state.initial_support)
+        return float(np.einsum("rtp,r,tp->", field * counted, weights, self.geometry.angular.solid_angle))
 
     def shrink_wrap(self, state: State, transfer: NDArray[np.float64], threshold: float, inside_initial_support: bool) -> None:
         blurred = np.maximum(self.inverse(transfer[:, None, None] * self.forward(np.abs(state.density))).real, 0)

@@ -11,7 +11,7 @@ from fxs_hpc.engine.interface import Precision, Update
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.harmonics.grids import AngularGrid
 
-ALL = frozenset({"support", "value_threshold", "limit_imag"})
+ALL = frozenset({"support", "value_threshold", "limit_imag", "average_center"})
 BOUNDS: dict[str, Any] = {"lower": 0.0, "upper": 2.0}
 TOLERANCE = {"double": 1e-10, "single": 1e-4}
 
@@ -36,14 +36,27 @@ def test_steps(method: str, stabilised: bool, keep: bool, complex_density: bool)
 
 
 @pytest.mark.parametrize("complex_density", [False, True])
-@pytest.mark.parametrize("feedback", [(), ("support",), ("value_threshold",), ("limit_imag",), ("support", "limit_imag")])
+@pytest.mark.parametrize(
+    "feedback", [(), ("support",), ("value_threshold",), ("limit_imag",), ("support", "limit_imag"), ("average_center",)]
+)
 def test_feedback_of_some_constraints(feedback: tuple[str, ...], complex_density: bool) -> None:
-    case = problem(complex_density=complex_density, largest_imag=0.3, **BOUNDS)
+    case = problem(complex_density=complex_density, largest_imag=0.3, averaged_shells=3, **BOUNDS)
     follow(case, [Update("HIO", 0.8, frozenset(feedback))] * 2)
 
 
 @pytest.mark.parametrize(
-    "rules", [{}, {"use_support": False}, {"use_support": False, "lower": 0.0}, {"upper": 1.0}, {"stabilised_from": 3}], ids=str
+    "rules",
+    [
+        {},
+        {"use_support": False},
+        {"use_support": False, "lower": 0.0},
+        {"upper": 1.0},
+        {"stabilised_from": 3},
+        {"averaged_shells": 4},
+        {"averaged_shells": 2, "stabilised_from": 1, "lower": 0.0, "use_support": False},
+        {"error_inside_initial_support": False},
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("complex_density", [False, True])
 def test_rules(rules: dict[str, Any], complex_density: bool) -> None:
