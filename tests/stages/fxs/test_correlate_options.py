@@ -215,3 +215,25 @@ def test_frames_of_an_hdf5_file(home):
     listing.write_text("./stack.h5\n")
     found = run(home, {**MASKED, "frames": {"dataset": "a/photons", "adu_per_photon": 4.0}})
     np.testing.assert_array_equal(found[C], expected[C])
+
+
+def test_other_folders_and_names(home):
+    inputs = home / "data/fxs/input_files"
+    np.zeros(SHAPE, "<f4").tofile(inputs / "background.raw")
+    changes = {**MASKED, "subtract_background": True}
+    expected = run(home, changes)
+    names = {"input_file_list": "shots.txt", "binary_mask": "good.raw", "background": "dark.raw"}
+    (home / "other").mkdir()
+    for usual, name in zip(("patterns_list.txt", "mask.raw", "background.raw"), names.values(), strict=True):
+        (inputs / usual).rename(home / "other" / name)
+    listing = home / "other/shots.txt"
+    listing.write_text(listing.read_text().replace("./", f"{inputs}/"))
+    files = {key: {"name": name, "folder": "given"} for key, name in names.items()}
+    files["ccd"] = {"name": "c.h5", "options": {"save_settings": False, "save_pictures": False}}
+    files["ccd_symlink"] = {"name": "newest.h5", "folder": "given"}
+    tree = merged(CORRELATE, {**changes, "IO": {"folders": {"given": {"base": "other/"}}, "files": files}})
+    settings, surroundings = context("correlate", tree, home)
+    folder = correlate.run(settings, surroundings)
+    assert (home / "other/newest.h5").resolve() == folder / "c.h5" and (folder / "settings.yaml").is_file()
+    with h5py.File(folder / "c.h5") as file:
+        np.testing.assert_array_equal(file[C], expected[C])

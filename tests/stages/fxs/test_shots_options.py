@@ -175,3 +175,18 @@ def test_temperature_and_waters_of_a_structure(tmp_path):
     q = 4 * np.pi / 1.23984 * np.sin(np.arctan(np.hypot(x, y) / 375) / 2)
     damped = images(dry) * np.exp(-2 * 60 * q**2 / (16 * np.pi**2))
     np.testing.assert_allclose(images(warm), damped, atol=5e-3 * damped.max())
+
+
+def test_other_folders_and_names(tmp_path):
+    files = {
+        "patterns": {"name": "list.txt"},
+        "folder_symlink": {"name": "newest", "folder": "links"},
+        "list_symlink": {"name": "newest.txt", "folder": "links"},
+        "binary_mask": {"name": "good.raw", "folder": "links"},
+    }
+    (tmp_path / "links").mkdir()
+    np.ones(SHAPE, "<f4").tofile(tmp_path / "links/good.raw")
+    folders = {"data": {"base": "elsewhere/"}, "links": {"base": "links/"}}
+    folder = run(tmp_path, use_binary_mask=True, IO={"folders": folders, "files": files})
+    assert folder.is_relative_to(tmp_path / "elsewhere")
+    assert (tmp_path / "links/newest").resolve() == folder and (tmp_path / "links/newest.txt").resolve() == folder / "list.txt"

@@ -85,5 +85,17 @@ def test_the_picture_of_the_density_can_be_left_out(tmp_path, dimensions):
 
 
 def test_other_folders_and_names(tmp_path):
-    _, _, folder = run(tmp_path, IO={"folders": {"data": {"base": "elsewhere/"}}, "files": {"model_density": {"name": "picture.vts"}}})
-    assert folder.is_relative_to(tmp_path / "elsewhere") and (folder / "picture.vts").is_file()
+    files = {
+        "ccd": {"name": "correlations.h5"},
+        "ccd_symlink": {"name": "newest.h5", "folder": "links"},
+        "model_density": {"name": "density.vts", "folder": "pictures"},
+        "model_intensity": {"name": "intensity.vts", "folder": "pictures"},
+    }
+    folders = {"data": {"base": "elsewhere/"}, "links": {"data": "links/"}, "pictures": {"data": "pictures/"}}
+    tree = merged(DUO, {"save_vtk_intensity": True, "IO": {"folders": folders, "files": files}})
+    settings, surroundings = context("simulate_ccd", tree, tmp_path)
+    folder = simulate_ccd.run(settings, surroundings)
+    assert folder.is_relative_to(tmp_path / "elsewhere")
+    assert sorted(path.name for path in folder.iterdir()) == ["correlations.h5", "settings.yaml"]
+    assert (tmp_path / "elsewhere/links/newest.h5").resolve() == folder / "correlations.h5"
+    assert sorted(p.name for p in (tmp_path / "elsewhere/pictures").iterdir()) == ["density.vts", "intensity.vts"]
