@@ -241,7 +241,8 @@ class Extract(Section):
     @classmethod
     def prepare(cls, tree: dict[str, Any]) -> dict[str, Any]:
         """The default centres follow the dimensions."""
-        return with_default(tree, "shapes.centers", PLANE_CENTERS) if tree.get("dimensions") == 2 else tree
+        plane = tree.get("dimensions") == 2 and tree.get("extraction_mode") == "shapes"
+        return with_default(tree, "shapes.centers", PLANE_CENTERS) if plane else tree
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

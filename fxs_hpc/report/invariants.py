@@ -55,9 +55,7 @@ def _panels(
     for axis in axes.flat[len(images) :]:
         axis.set_visible(False)
     for axis, image, label in zip(axes.flat, images, titles, strict=False):
-        axis.imshow(
-            image, origin="lower", extent=(q[0], q[-1], q[0], q[-1]), norm=norm, cmap=colours, interpolation="nearest"
-        )
+        axis.imshow(image, origin="lower", extent=(q[0], q[-1], q[0], q[-1]), norm=norm, cmap=colours, interpolation="nearest")
         axis.set_title(label, fontsize=9)
         axis.set_facecolor("0.8")
         axis.tick_params(labelsize=8)
@@ -83,10 +81,12 @@ def plot_moduli(
 ) -> None:
     """|B_l(q1, q2)| of the first even orders, each relative to its own maximum, on a logarithmic scale.
 
-    `matrices[l]` is (N, N); `orders` names them where they are not 0, 1, 2 ..; the last letter of `symbol` stands for the order.
+    `matrices[l]` is (N, N); `orders` names them where they are not 0, 1, 2 .., and all are drawn if they are few. The last letter of
+    `symbol` stands for the order.
     """
     numbers = list(orders) if orders else list(range(len(matrices)))
-    chosen = [index for index, number in enumerate(numbers) if number in FIRST_ORDERS]
+    few = 0 < len(orders) <= len(FIRST_ORDERS)
+    chosen = [index for index, number in enumerate(numbers) if few or number in FIRST_ORDERS]
     images, titles = [], []
     for index in chosen:
         modulus = np.abs(matrices[index])
@@ -120,21 +120,28 @@ def plot_masks(path: Path, q: NDArray[np.float64], masks: NDArray[np.bool_], tit
 
 
 def plot_factor_errors(
-    path: Path, q: NDArray[np.float64], invariants: NDArray, matrices: Sequence[NDArray], title: str, letter: str = "l"
+    path: Path,
+    q: NDArray[np.float64],
+    invariants: NDArray,
+    masks: NDArray[np.bool_],
+    matrices: Sequence[NDArray],
+    title: str,
+    letter: str = "l",
 ) -> None:
-    """Relative error of V_l V_l^+ against B_l per order and q: |row of the difference| / |row of B_l|."""
+    """Relative error of V_l V_l^+ against B_l per order and q: |row of the difference| / |row of B_l|, of the pairs in use."""
     orders = np.array([order for order in range(len(invariants)) if invariants[order].any()])
     errors = np.full((len(orders), len(q)), np.nan)
     for row, order in enumerate(orders):
-        difference = np.linalg.norm(matrices[order] @ matrices[order].conj().T - invariants[order], axis=1)
-        size = np.linalg.norm(invariants[order], axis=1)
-        np.divide(difference, size, out=errors[row], where=size > 0)
+        difference = np.where(masks[order], matrices[order] @ matrices[order].conj().T - invariants[order], 0)
+        size = np.linalg.norm(np.where(masks[order], invariants[order], 0), axis=1)
+        np.divide(np.linalg.norm(difference, axis=1), size, out=errors[row], where=size > 0)
     figure = Figure(figsize=(7.5, 5), layout="constrained")
     axis = figure.subplots()
     norm = LogNorm(1e-12, 1)
     edges = np.append(orders - (orders[1] - orders[0] if len(orders) > 1 else 1) / 2, orders[-1] + 1)
     steps = np.append(q - (q[1] - q[0]) / 2, q[-1] + (q[1] - q[0]) / 2)
     image = axis.pcolormesh(steps, edges, np.ma.masked_invalid(errors).clip(1e-12), norm=norm, cmap="viridis")
+    axis.set_facecolor("0.8")
     axis.set_xlabel("$q$ [1/Å]")
     axis.set_ylabel(f"order ${letter}$")
     axis.set_title(title, fontsize=11)

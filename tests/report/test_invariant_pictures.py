@@ -19,7 +19,7 @@ def test_pictures_are_drawn(tmp_path, values):
     pictures.plot_moduli(tmp_path / "b.png", Q, values[::2], "$|C_n|$", "C_n", list(range(0, len(values), 2)))
     pictures.plot_arguments(tmp_path / "c.png", Q, values, "phase")
     pictures.plot_masks(tmp_path / "d.png", Q, np.abs(values) > 0.5, "masks")
-    pictures.plot_factor_errors(tmp_path / "e.png", Q, values, matrices, "errors")
+    pictures.plot_factor_errors(tmp_path / "e.png", Q, values, np.abs(values) > 0.1, matrices, "errors")
     for name in "abcde":
         image = imread(tmp_path / f"{name}.png")
         assert image[..., :3].std() > 0.01

@@ -110,7 +110,7 @@ class CorrelationSource:
                     parts: NDArray = components(blocks, len(data.q), n_delta, orders)
                 else:
                     parts = fourier_components(blocks, len(data.q), n_delta, orders)
-                title = f"Circular components of the correlation {name}, $|C_n(q_1, q_2)|$"
+                title = f"Circular components of the correlation {name}, prepared for the solver, $|C_n(q_1, q_2)|$"
                 pictures.plot_moduli(folder / f"first_{name}_Cn.png", data.q, parts, title, "C_n", orders.tolist())
 
     def _solver(self, name: str) -> DataSetSettings:

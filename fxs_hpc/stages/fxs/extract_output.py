@@ -36,8 +36,8 @@ def draw(settings: Extract, folder: Path, found: Found) -> None:
         if options.plot_first_projection_matrix_error_estimates:
             path = folder / f"first_{name}_proj_matrix_error_estimates.png"
             title = f"What the projection matrices of {name} leave out of the invariants"
-            values = np.asarray(data.invariants)
-            pictures.plot_factor_errors(path, found.data.q, values, data.projection_matrices, title, letter)
+            values, masks = np.asarray(data.invariants), np.asarray(data.masks)
+            pictures.plot_factor_errors(path, found.data.q, values, masks, data.projection_matrices, title, letter)
     if options.save_intensity_vtk:
         _guess_in_plane(folder, found.data) if settings.dimensions == 2 else _guess_in_space(folder, found.data)
 
@@ -64,5 +64,6 @@ def _guess_in_plane(folder: Path, data: InvariantData) -> None:
     harmonics = np.stack([vector[:, 0] for vector in data.projection_matrices])
     field = CircularTransform(circle, data.max_order).synthesise(harmonics).T
     write_plane_vts(folder / _GUESS, data.q, circle.phi, {"intensity": field})
-    panel = PlanePanel("intensity, all unknown phases 1", field, unit="1/Å")
-    plot_plane((folder / _GUESS).with_suffix(".png"), [panel], data.q, circle.phi, float(data.q[-1]))
+    panels = [PlanePanel("linear", field, unit="1/Å"), PlanePanel("logarithmic", field, logarithmic=True, unit="1/Å")]
+    subtitle = "Intensity of the projection matrices, all unknown phases 1"
+    plot_plane((folder / _GUESS).with_suffix(".png"), panels, data.q, circle.phi, float(data.q[-1]), subtitle)
