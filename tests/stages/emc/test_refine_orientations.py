@@ -1,5 +1,6 @@
 """refine-orientations on the first frames of the reference set: outputs, resume, ranks, refusals."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -81,7 +82,19 @@ def test_outputs(done):
     assert np.all(listed.std > 0)
     history = [json.loads(line) for line in (done / "history.jsonl").read_text().splitlines()]
     assert [record["round"] for record in history] == [1, 2] and history[1]["log_likelihood"] > history[0]["log_likelihood"]
-    assert all((done / name).stat().st_size > 10_000 for name in ("refinement.png", "history.png"))
+    assert all((done / name).stat().st_size > 10_000 for name in ("refinement.png", "history.png", "orientations.png"))
+
+
+def test_table_and_stream(done):
+    frames = orientations.read(done / "iter_flag-2" / orientations.NAME).frames
+    rows = list(csv.DictReader((done / "frames.csv").open()))
+    assert [int(row["raw_id"]) for row in rows] == frames["raw_id"].tolist()
+    assert [row["verdict"] == "accepted" for row in rows] == frames["accepted"].tolist()
+    quaternion = np.array([[float(row[f"q{place}"]) for place in range(4)] for row in rows])
+    np.testing.assert_allclose(quaternion, frames["quaternion"], atol=1e-6)
+    text = (done / "orientations.stream").read_text()
+    assert text.count("--- Begin crystal") == frames["accepted"].sum() and text.count("----- Begin chunk") == FRAMES
+    assert "lattice_type = tetragonal\nunique_axis = c\ncentering = P\n" in text
 
 
 @pytest.mark.mpi
