@@ -9,10 +9,10 @@ over rotations, their pixels and the frames that have them, with the trilinear w
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.expansion import COMPILE, PIECE, DetectorTable, PeakCubes, RotationTable, illuminated
+from fxs_hpc.emc.compiled import kernel, piece
+from fxs_hpc.emc.expansion import DetectorTable, PeakCubes, RotationTable, illuminated
 from fxs_hpc.emc.maximisation import Observations, best, gathered
 
 UNSEEN = 1e-10
@@ -49,7 +49,7 @@ def merged(
     return sums[:, :-1]
 
 
-@njit(**PIECE)
+@piece
 def spread(sums, value, weight, slot, base, side, x, y, z):  # type: ignore[no-untyped-def]
     """Add weight * w * value and weight * w to the eight voxels around x, y, z of the cube that begins at `base`."""
     ix, iy, iz = int(x), int(y), int(z)
@@ -67,7 +67,7 @@ def spread(sums, value, weight, slot, base, side, x, y, z):  # type: ignore[no-u
             sums[1, high] += along_xy * fz
 
 
-@njit(**COMPILE)
+@kernel
 def _merge(observed, low, high, rotations, detector, cubes, sums):  # type: ignore[no-untyped-def]
     room = len(detector.x) + 1
     R, pixel, peak = np.empty(9), np.empty(room, np.int32), np.empty(room, np.int32)

@@ -12,18 +12,13 @@ never stored: one costs some microseconds, which all frames of a block that have
 """
 
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel, piece
 from fxs_hpc.emc.reflections import Reflections
-
-COMPILE: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-"""Options of every kernel."""
-PIECE: dict[str, Any] = {"forceinline": True, "nogil": True, "error_model": "numpy"}
-"""Options of pieces of kernels: inlined, so that a process that compiles and one that loads the kernel run the same instructions."""
 
 
 class DetectorTable(NamedTuple):
@@ -122,7 +117,7 @@ def fill(cubes: PeakCubes, intensity: NDArray[np.float64]) -> NDArray[np.float64
     return values
 
 
-@njit(**PIECE)
+@piece
 def rotation_matrix(q, R):  # type: ignore[no-untyped-def]
     """The matrix lab -> crystal of a unit quaternion, row after row into R f8[9]."""
     a, b, c, d = q[0], q[1], q[2], q[3]
@@ -131,7 +126,7 @@ def rotation_matrix(q, R):  # type: ignore[no-untyped-def]
     R[6], R[7], R[8] = 2 * (b * d + a * c), 2 * (c * d - a * b), 1 - 2 * (b * b + c * c)
 
 
-@njit(**PIECE)
+@piece
 def illuminated(r, rotations, detector, cubes, R, pixel, x, y, z, peak):  # type: ignore[no-untyped-def]
     """Pixels of rotation r that lie within the support of a reflection; returns their number.
 
@@ -160,7 +155,7 @@ def illuminated(r, rotations, detector, cubes, R, pixel, x, y, z, peak):  # type
     return count
 
 
-@njit(**PIECE)
+@piece
 def tested(r, rotations, detector):  # type: ignore[no-untyped-def]
     """Number of usable pixels in the rectangles of rotation r: at least as many as are illuminated."""
     count = 0
@@ -174,7 +169,7 @@ def tested(r, rotations, detector):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(**PIECE)
+@piece
 def interpolated(values, base, side, x, y, z):  # type: ignore[no-untyped-def]
     """Trilinear value at x, y, z (voxels from the corner) of the cube that begins at values[base]."""
     ix, iy, iz = int(x), int(y), int(z)
@@ -188,7 +183,7 @@ def interpolated(values, base, side, x, y, z):  # type: ignore[no-untyped-def]
     return (near_low * (1 - fy) + near_high * fy) * (1 - fx) + (far_low * (1 - fy) + far_high * fy) * fx
 
 
-@njit(**PIECE)
+@piece
 def expanded(r, rotations, detector, cubes, values, R, pixel, x, y, z, peak, W):  # type: ignore[no-untyped-def]
     """Tomogram W f8 of rotation r and its pixels; returns their number. See `illuminated`."""
     count = illuminated(r, rotations, detector, cubes, R, pixel, x, y, z, peak)
@@ -198,7 +193,7 @@ def expanded(r, rotations, detector, cubes, values, R, pixel, x, y, z, peak, W):
     return count
 
 
-@njit(**COMPILE)
+@kernel
 def tomogram(r, rotations, detector, cubes, values):  # type: ignore[no-untyped-def]
     """Pixels i4[n] (raster order) and tomogram f8[n] of rotation r; `values` from `fill`."""
     room = len(detector.x) + 1

@@ -1,10 +1,10 @@
 """Photons at the pixels of the rotations that a frame is assigned to: all that the maximisation needs of a block of frames."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.expansion import COMPILE, DetectorTable, PeakCubes, RotationTable, illuminated, tested
+from fxs_hpc.emc.compiled import kernel
+from fxs_hpc.emc.expansion import DetectorTable, PeakCubes, RotationTable, illuminated, tested
 from fxs_hpc.emc.probabilities import Assignment
 
 
@@ -30,7 +30,7 @@ def photons_seen(
     return first, counts[: first[-1]].copy()
 
 
-@njit(**COMPILE)
+@kernel
 def _most(rotation, rotations, detector):  # type: ignore[no-untyped-def]
     total = 0
     for r in rotation:
@@ -38,7 +38,7 @@ def _most(rotation, rotations, detector):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(**COMPILE)
+@kernel
 def _extract(frame_first, rotation, photons, rotations, detector, cubes, first, counts):  # type: ignore[no-untyped-def]
     room = len(detector.x) + 1
     R, pixel, peak = np.empty(9), np.empty(room, np.int32), np.empty(room, np.int32)

@@ -19,10 +19,10 @@ not for the intensity, where it leaves out only the rates below 1e-10: `REFERENC
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.expansion import COMPILE, DetectorTable, PeakCubes, RotationTable, expanded
+from fxs_hpc.emc.compiled import reordered
+from fxs_hpc.emc.expansion import DetectorTable, PeakCubes, RotationTable, expanded
 from fxs_hpc.emc.logarithm import logarithm
 
 FLOOR = 1e-10
@@ -84,7 +84,7 @@ def log_likelihoods(
     return result
 
 
-@njit(fastmath={"contract", "reassoc", "nsz", "arcp"}, **COMPILE)
+@reordered
 def _log_likelihoods(frame, rotation, photons, contrast, scale, rotations, detector, cubes, values, floor, sums):  # type: ignore[no-untyped-def]
     room = len(detector.x) + 1
     R, pixel, peak, bins = np.empty(9), np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)

@@ -14,10 +14,9 @@ Without any photon W is the bound -min B: negative values are noise like others,
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.expansion import COMPILE, PIECE
+from fxs_hpc.emc.compiled import kernel, piece
 from fxs_hpc.emc.likelihood import LEAST
 
 STEPS = 60
@@ -41,7 +40,7 @@ class Observations(NamedTuple):
     backgrounds: NDArray[np.float64]
 
 
-@njit(**PIECE)
+@piece
 def _start(A, B, count, low, bound, total_A, total_AB, total_C):  # type: ignore[no-untyped-def]
     """A value at or below the root that lies above every pole."""
     start = bound
@@ -51,7 +50,7 @@ def _start(A, B, count, low, bound, total_A, total_AB, total_C):  # type: ignore
     return max(start, total_A / total_C - total_AB / total_A)
 
 
-@njit(**PIECE)
+@piece
 def best(A, B, count, total_C):  # type: ignore[no-untyped-def]
     """The minimising W of `count` frames with A, B f8[count] and the sum of C."""
     total_A, total_AB, low, bound = 0.0, 0.0, -np.inf, -np.inf
@@ -84,7 +83,7 @@ def best(A, B, count, total_C):  # type: ignore[no-untyped-def]
     return w
 
 
-@njit(**PIECE)
+@piece
 def gathered(observed, low, high, t, bin_, polar, A, B, C, which):  # type: ignore[no-untyped-def]
     """A, B, C of the live frames among pairs low .. high at pixel number t of their rotation; returns how many, and the sum of C."""
     count, total = 0, 0.0
@@ -101,7 +100,7 @@ def gathered(observed, low, high, t, bin_, polar, A, B, C, which):  # type: igno
     return count, total
 
 
-@njit(**COMPILE)
+@kernel
 def best_tomogram_value(A, B, C):  # type: ignore[no-untyped-def]
     """The W that minimises sum C (B + W) - A log(B + W) under W >= -min B, for float64[n] arrays."""
     return best(A, B, len(A), C.sum())

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel
 from fxs_hpc.emc.lattice import VoxelGrid
 from fxs_hpc.emc.reflections import TIE
 from fxs_hpc.emc.sample_tree import SampleTree
@@ -163,7 +163,7 @@ def _near(
     return samples_within(found, peak, frame_of[peak], rule.least, tree)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _explained(frame, rotation, peaks, first, to_hkl, reciprocal, tolerance, limits, quaternions):  # type: ignore[no-untyped-def]
     """Peaks of a frame that a rotation explains, and different reflections among them: none where the pair was there before."""
     explained = np.zeros(rotation.shape[0], np.int32)

@@ -8,10 +8,9 @@ falling P (equal ones by their rotation), rotations are kept until P falls below
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.expansion import COMPILE
+from fxs_hpc.emc.compiled import kernel
 
 LEAST_PROBABILITY = 1e-4
 ENOUGH = 0.999
@@ -60,7 +59,7 @@ def normalised(
     return Assignment(edges, rotations[:total].copy(), probabilities[:total].copy()), evidence
 
 
-@njit(**COMPILE)
+@kernel
 def _normalise(first, rotation, log_likelihood, log_weight, kept, rotations, probabilities, evidence):  # type: ignore[no-untyped-def]
     at = 0
     for d in range(len(kept)):

@@ -11,10 +11,10 @@ lattice points are projected onto the unit sphere; of each pair q, -q (one rotat
 from collections.abc import Iterator
 from math import comb, pow
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel
 from fxs_hpc.emc.polytope import TAU, containing_cells, simplices, vertices
 from fxs_hpc.errors import DataError
 
@@ -159,7 +159,7 @@ def misorientation(
     return 4 * np.arcsin(np.clip(shorter.min(axis=-1) / 2, 0, 1))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _points(n, dimension, corners, centres, share, quaternions, weights):  # type: ignore[no-untyped-def]
     """Fill in the kept interior points of the simplices; the number kept.
 

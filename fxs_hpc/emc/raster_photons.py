@@ -1,10 +1,9 @@
 """Photons of a block of frames, brought into the order of the raster."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.expansion import COMPILE
+from fxs_hpc.emc.compiled import kernel
 
 
 def in_raster_order(photons: NDArray[np.int16], order: NDArray[np.int32]) -> NDArray[np.int16]:
@@ -14,7 +13,7 @@ def in_raster_order(photons: NDArray[np.int16], order: NDArray[np.int32]) -> NDA
     return result
 
 
-@njit(**COMPILE)
+@kernel
 def _reorder(photons, order, result):  # type: ignore[no-untyped-def]
     for frame in range(len(photons)):
         for place in range(len(order)):

@@ -8,9 +8,10 @@ angle between the centre and a sample of it.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from fxs_hpc.emc.compiled import kernel
 
 LEAF = 8
 """Samples of the smallest parts, the leaves."""
@@ -102,7 +103,7 @@ def sample_tree(quaternions: NDArray[np.float64]) -> SampleTree:
     return tree
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _sort_by_face(quaternions, number, coordinates):  # type: ignore[no-untyped-def]
     """Group samples by their largest component; the other three over it become flat coordinates. Returns where each group begins."""
     count = quaternions.shape[0]
@@ -128,7 +129,7 @@ def _sort_by_face(quaternions, number, coordinates):  # type: ignore[no-untyped-
     return begins
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _halve(coordinates, number, start, stop):  # type: ignore[no-untyped-def]
     """Order samples start .. stop so that runs of 8, 128, 2048, ... (counted from place 0) lie close together."""
     ends = np.empty((128, 2), np.int64)
@@ -156,7 +157,7 @@ def _halve(coordinates, number, start, stop):  # type: ignore[no-untyped-def]
         depth += 2
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _select(coordinates, number, low, high, middle, axis, least, most):  # type: ignore[no-untyped-def]
     """Exchange samples until none before `middle` is beyond the one at `middle`, and none after it before it, along `axis`.
 
@@ -192,14 +193,14 @@ def _select(coordinates, number, low, high, middle, axis, least, most):  # type:
             break
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _fill_rows(quaternions, number, rows):  # type: ignore[no-untyped-def]
     for i in range(number.shape[0]):
         for k in range(4):
             rows[i // WIDTH, k, i % WIDTH] = quaternions[number[i], k]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _bound(rows, level, size, parts):  # type: ignore[no-untyped-def]
     """Centres and radii of the parts of one level; each holds 8 * 16 ** level samples (the last one fewer)."""
     per_part = LEAF * WIDTH**level

@@ -9,10 +9,10 @@ again, sum P K / (B + phi) = sum P W p, with the bound at zero: the same Newton 
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from fxs_hpc.emc.expansion import COMPILE, DetectorTable, PeakCubes, RotationTable, expanded, tested
+from fxs_hpc.emc.compiled import kernel
+from fxs_hpc.emc.expansion import DetectorTable, PeakCubes, RotationTable, expanded, tested
 from fxs_hpc.emc.likelihood import FLOOR, LEAST, FrameTile
 from fxs_hpc.emc.maximisation import best
 from fxs_hpc.emc.probabilities import Assignment
@@ -32,7 +32,7 @@ def updated(
     return phi
 
 
-@njit(**COMPILE)
+@kernel
 def _update(assignment, tile, rotations, detector, cubes, values, floor, phi):  # type: ignore[no-untyped-def]
     room = len(detector.x) + 1
     R, pixel, peak = np.empty(9), np.empty(room, np.int32), np.empty(room, np.int32)

@@ -10,11 +10,11 @@ taken off evenly, so that they agree to rounding for every group and lattice.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel, piece
 from fxs_hpc.emc.compression import UNSEEN, Exposure
-from fxs_hpc.emc.expansion import COMPILE, PIECE, PeakCubes
+from fxs_hpc.emc.expansion import PeakCubes
 from fxs_hpc.emc.merging import orbits
 from fxs_hpc.emc.reflections import Reflections
 from fxs_hpc.emc.symmetry import LaueGroup
@@ -95,7 +95,7 @@ def _levelled(voxels: NDArray[np.float64], edges: NDArray[np.int64], orbit: NDAr
     return voxels + np.repeat((mean[group] - sums) / counts, counts)
 
 
-@njit(**COMPILE)
+@kernel
 def _symmetrise(targets, values, presence, source, inverse, cubes, place, edges, result):  # type: ignore[no-untyped-def]
     side = cubes.side
     volume = side * side * side
@@ -120,7 +120,7 @@ def _symmetrise(targets, values, presence, source, inverse, cubes, place, edges,
             result[i] = up / down if down > UNSEEN else 0.0
 
 
-@njit(**PIECE)
+@piece
 def _around(values, presence, base, side, x, y, z):  # type: ignore[no-untyped-def]
     """Trilinear sums of both arrays at x, y, z of the cube that begins at `base`; points of the grid are met exactly."""
     ix, iy, iz = int(np.floor(x + NEAR)), int(np.floor(y + NEAR)), int(np.floor(z + NEAR))

@@ -23,6 +23,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel
 from fxs_hpc.emc.sample_tree import WIDTH, SampleTree
 
 SLACK = np.float32(4e-6)
@@ -116,7 +117,7 @@ def samples_within(
     return _descend(found, peak, frame, np.int32(least), tree.number, rows, parts, tree.level_start, tree.level_size)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _tubes(peaks, sizes, first, stop, position, modulus, reach):  # type: ignore[no-untyped-def]
     """Tubes of the pairs of peak p and lattice points first[p] .. stop[p]: f1, f2 and sine of the radius, float32[n, 9]; peak of each."""
     count = 0
@@ -223,7 +224,7 @@ def _vote(tubes, chosen, row, width, votes):  # type: ignore[no-untyped-def]
     return most
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _descend(tubes, peak, frame, least, number, rows, parts, level_start, level_size):  # type: ignore[no-untyped-def]
     """Frames and samples: the sample lies within tubes of at least `least` peaks of the frame.
 

@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from fxs_hpc.emc.compiled import kernel, piece
 from fxs_hpc.emc.compression import Exposure
-from fxs_hpc.emc.expansion import COMPILE, PIECE, DetectorTable, PeakCubes, RotationTable, fill, illuminated, interpolated
+from fxs_hpc.emc.expansion import DetectorTable, PeakCubes, RotationTable, fill, illuminated, interpolated
 from fxs_hpc.emc.likelihood import LEAST
 from fxs_hpc.emc.maximisation import Observations, best, gathered
 
@@ -108,7 +108,7 @@ def scatters(total: Influences, orbit: NDArray[np.int64]) -> NDArray[np.float64]
     return np.concatenate([single, np.bincount(merged.reflection, merged.value**2, int(orbit.max()) + 1)]).astype(np.float64)
 
 
-@njit(**COMPILE)
+@kernel
 def _influences(observed, low, pairs, voxels, rotations, detector, cubes, found, variance):  # type: ignore[no-untyped-def]
     room, most = len(detector.x) + 1, pairs - low
     R, pixel, peak = np.empty(9), np.empty(room, np.int32), np.empty(room, np.int32)
@@ -155,7 +155,7 @@ def _influences(observed, low, pairs, voxels, rotations, detector, cubes, found,
     return at
 
 
-@njit(**PIECE)
+@piece
 def _curvature(observed, A, B, which, live, W):  # type: ignore[no-untyped-def]
     """sum A / (B + W)^2, and the same with each term times P: the variance of the score."""
     curvature, noise = 0.0, 0.0
@@ -167,7 +167,7 @@ def _curvature(observed, A, B, which, live, W):  # type: ignore[no-untyped-def]
     return curvature, noise
 
 
-@njit(**PIECE)
+@piece
 def _add(own, share, value, side, x, y, z):  # type: ignore[no-untyped-def]
     """Add a pixel to the sums n and e of one frame in the cube of a reflection."""
     ix, iy, iz = int(x), int(y), int(z)
@@ -184,7 +184,7 @@ def _add(own, share, value, side, x, y, z):  # type: ignore[no-untyped-def]
             own[1, row + 1] += along_xy * fz
 
 
-@njit(**PIECE)
+@piece
 def _touch(touched, count, marked, side, x, y, z):  # type: ignore[no-untyped-def]
     """Note the eight voxels around a pixel; returns how many are noted."""
     low = (int(x) * side + int(y)) * side + int(z)
@@ -198,7 +198,7 @@ def _touch(touched, count, marked, side, x, y, z):  # type: ignore[no-untyped-de
     return count
 
 
-@njit(**PIECE)
+@piece
 def _influence(own, touched, voxels, base):  # type: ignore[no-untyped-def]
     """u of the sums n, e f8[2, cube] over the voxels `touched`, which are set back to zero."""
     result = 0.0
