@@ -43,6 +43,9 @@ class Arrangement(Protocol):
     shells: int
     stored: int
 
+    def filled(self, shells: int) -> int:
+        """How many shells to compute where all beyond `shells` are 0 or do not count."""
+
     @property
     def voxels(self) -> int:
         """Grid points stored."""
@@ -147,8 +150,7 @@ class Board:
     def _upload_weights(self) -> None:
         layout, real, acc, radial = self.arrangement, self.arithmetic.real, self.arithmetic.acc, self.radial
         self.upload("constants", self.matrices.constants())
-        given = self.constraints.error_radial_weights
-        self.upload("error_weights", self._shells(radial.r_weights if given is None else given, acc))
+        self.upload("error_weights", self._shells(self._error_weights(), acc))
         self.upload("volume_weights", self._shells(radial.r_weights, acc))
         self.upload("q_weights", self._shells(radial.q_weights, acc))
         inner, places = self.constraints.stabilised_from, np.arange(layout.stored)
@@ -157,6 +159,11 @@ class Board:
         self.upload("ones", np.ones(layout.stored, real))
         self.upload("stabilised", (places >= inner).astype(real))
         self.upload("averaged", (places < self.constraints.averaged_shells).astype(real))
+
+    def _error_weights(self) -> NDArray[np.float64]:
+        """(N,) weights of the radial integral in the error."""
+        given = self.constraints.error_radial_weights
+        return self.radial.r_weights if given is None else given
 
     def _shells(self, values: NDArray, kind: np.dtype) -> NDArray:
         padded = np.zeros(self.arrangement.stored, kind)

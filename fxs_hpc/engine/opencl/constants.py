@@ -65,6 +65,10 @@ class Layout:
         """Grid points stored."""
         return 2 * self.half * self.length * self.stored
 
+    def filled(self, shells: int) -> int:
+        """See `Arrangement.filled`."""
+        return min(padded(shells), self.stored)
+
     def folded(self, density: NDArray, real: np.dtype) -> NDArray:
         """See `Arrangement.folded`."""
         return np.stack([fold(part, real) for part in ([density.real, density.imag] if self.parts == 2 else [density.real])])

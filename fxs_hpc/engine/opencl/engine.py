@@ -62,7 +62,7 @@ class OpenClEngine:
             for slot, snapshot in enumerate(snapshots):
                 board.write("density", 2 * member.number + slot, layout.density_from_snapshot(snapshot.density, real))
                 board.write("support", 2 * member.number + slot, layout.from_snapshot(snapshot.support, np.dtype(np.uint8)))
-                member.filled[slot] = min(snapshot.filled_shells, layout.stored)
+                member.filled[slot] = layout.filled(snapshot.filled_shells)
             board.write("initial", member.number, layout.folded_support(initial_support))
             self._steps.mark([member])
             if snapshots[0].frozen is not None:
@@ -85,7 +85,8 @@ class OpenClEngine:
     def _snapshot(self, slot: int, support: int, frozen: NDArray | None = None) -> Snapshot:
         layout = self._layout
         density = layout.density_to_snapshot(self._folded(slot))
-        return Snapshot(density, layout.to_snapshot(self._folded_support(support)), self._member.filled[slot], frozen)
+        filled = min(self._member.filled[slot], density.shape[-1])
+        return Snapshot(density, layout.to_snapshot(self._folded_support(support)), filled, frozen)
 
     def _frozen(self) -> NDArray | None:
         if not self._member.frozen:

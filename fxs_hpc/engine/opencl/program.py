@@ -10,11 +10,13 @@ from fxs_hpc.engine.azimuth import LARGEST_GAIN
 from fxs_hpc.engine.interface import Constraints, Geometry
 from fxs_hpc.engine.layout import padded
 from fxs_hpc.engine.opencl import polar
+from fxs_hpc.engine.opencl.plane_constants import PlaneLayout
 from fxs_hpc.engine.opencl.products import Tiling
 from fxs_hpc.engine.opencl.transform import fft_text
 from fxs_hpc.errors import NumericalError
 
-_FILES = ("azimuth", "voxel", "update", "sums", "multiply", "coefficients", "support", "polar", "invariants")
+_COMMON, _PLANE = ("sums", "multiply", "support"), ("voxel", "plane")
+_SPHERE = ("voxel", "azimuth", "update", "coefficients", "polar", "invariants")
 _VECTOR_BYTES = 64
 
 
@@ -90,6 +92,20 @@ def shape_for(device: cl.Device, real: np.dtype, acc: np.dtype, n_phi: int) -> S
     return graphics_shape(real, n_phi, device.local_mem_size, device.max_work_group_size)
 
 
+def plane_graphics_shape(real: np.dtype, largest_group: int) -> Shape:
+    """For a GPU, in the plane: an item for each of 16 radii and 8 or more angles."""
+    group = min(256, largest_group)
+    product = (min(32, group), group // min(32, group))
+    return Shape(1, min(16, group), max(1, min(8, group // 16)), (8, 4), product, group, (2, 2), 1, min(64, group))
+
+
+def plane_shape_for(device: cl.Device, real: np.dtype, acc: np.dtype) -> Shape:
+    """How kernels are cut for `device`, in the plane."""
+    if device.type & cl.device_type.CPU:
+        return processor_shape(real, acc)
+    return plane_graphics_shape(real, device.max_work_group_size)
+
+
 def _vector_types(real: str, width: int) -> str:
     if width == 1:
         return f"typedef {real} V;\ntypedef int MASK;\ntypedef uchar BYTES;\n#define TO_MASK(bytes) ((int)(bytes))\n"
@@ -111,9 +127,26 @@ def _group(items: tuple[int, ...]) -> str:
     return f"__attribute__((reqd_work_group_size({', '.join(map(str, (*items, 1, 1)[:3]))})))"
 
 
-def _defines(geometry: Geometry, constraints: Constraints, shape: Shape, acc: np.dtype) -> dict[str, object]:
-    weights = polar.weights(acc)
+def _cut(shape: Shape, real: str, acc: str) -> dict[str, object]:
+    """Definitions that all programs share."""
     items = shape.items_r * shape.items_phi
+    return {
+        "REAL": real,
+        "ACC": acc,
+        "WIDTH": shape.width,
+        "ITEMS_R": shape.items_r,
+        "ITEMS_PHI": shape.items_phi,
+        "SYNC": "barrier(CLK_LOCAL_MEM_FENCE)" if items > 1 else "",
+        "GROUP": _group((items,)),
+        "PRODUCT_GROUP": _group(shape.product_items),
+        "PRODUCT_LANES": shape.product_items[0],
+        "PRODUCT_ROW_ITEMS": shape.product_items[1],
+        "SUM_ITEMS": shape.sum_items,
+        "LARGEST_GAIN_SQUARED": LARGEST_GAIN**2,
+    }
+
+
+def _sphere(geometry: Geometry, constraints: Constraints, shape: Shape, acc: np.dtype) -> dict[str, object]:
     order = geometry.amplitude_order
     return {
         "PARTS": 2 if geometry.complex_density else 1,
@@ -125,38 +158,49 @@ def _defines(geometry: Geometry, constraints: Constraints, shape: Shape, acc: np
         "SHELLS": geometry.radial.n_points,
         "COUNT": order + 1,
         "INTENSITY_COUNT": (constraints.reciprocal.max_order if constraints.keep_unknown_orders else order) + 1,
-        "WIDTH": shape.width,
-        "ITEMS_R": shape.items_r,
-        "ITEMS_PHI": shape.items_phi,
-        "SYNC": "barrier(CLK_LOCAL_MEM_FENCE)" if items > 1 else "",
-        "GROUP": _group((items,)),
-        "PRODUCT_GROUP": _group(shape.product_items),
-        "PRODUCT_LANES": shape.product_items[0],
-        "PRODUCT_ROW_ITEMS": shape.product_items[1],
         "POLAR_GROUP": _group((shape.polar_items,)),
         "POLAR_ITEMS": shape.polar_items,
         "POLAR_SYNC": "barrier(CLK_GLOBAL_MEM_FENCE | CLK_LOCAL_MEM_FENCE)" if shape.polar_items > 1 else "",
-        "POLAR_STEPS": len(weights),
-        "SUM_ITEMS": shape.sum_items,
-        "LARGEST_GAIN_SQUARED": LARGEST_GAIN**2,
+        "POLAR_STEPS": len(polar.weights(acc)),
         "COMPLETION": polar.COMPLETION[acc],
     }
 
 
-def source(geometry: Geometry, constraints: Constraints, shape: Shape, real: np.dtype, acc: np.dtype) -> str:
-    """Program text."""
-    names = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
-    real_name, acc_name = names[real], names[acc]
-    defines = {"REAL": real_name, "ACC": acc_name, **_defines(geometry, constraints, shape, acc)}
-    text = "".join(f"#define {name} {value}\n" for name, value in defines.items())
-    if "double" in (real_name, acc_name):
+_NAMES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+
+
+def _head(defines: dict[str, object], shape: Shape, real: np.dtype, acc: np.dtype) -> str:
+    text = "".join(f"#define {name} {value}\n" for name, value in ({**_cut(shape, _NAMES[real], _NAMES[acc]), **defines}).items())
+    if "double" in (_NAMES[real], _NAMES[acc]):
         text = "#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n" + text
+    return text + _vector_types(_NAMES[real], shape.width) + _file("common")
+
+
+def source(geometry: Geometry, constraints: Constraints, shape: Shape, real: np.dtype, acc: np.dtype) -> str:
+    """Program text for reconstructions in space."""
+    text = _head(_sphere(geometry, constraints, shape, acc), shape, real, acc)
     numbers = ", ".join(f"(ACC)({value!r})" for step in polar.weights(acc) for value in step)
-    text += _vector_types(real_name, shape.width) + f"__constant ACC polar_weights[] = {{{numbers}}};\n"
-    text += _file("common") + fft_text(geometry.angular.n_phi)
-    text += _product_text("real", real_name, shape.width, shape.product_tile)
-    text += _product_text("acc", acc_name, shape.polar_width, shape.polar_tile)
-    return text + "".join(_file(name) for name in _FILES)
+    text += f"__constant ACC polar_weights[] = {{{numbers}}};\n" + fft_text(geometry.angular.n_phi)
+    text += _product_text("real", _NAMES[real], shape.width, shape.product_tile)
+    text += _product_text("acc", _NAMES[acc], shape.polar_width, shape.polar_tile)
+    return text + "".join(_file(name) for name in (*_SPHERE, *_COMMON))
+
+
+def plane_source(layout: PlaneLayout, constraints: Constraints, shape: Shape, real: np.dtype, acc: np.dtype) -> str:
+    """Program text for reconstructions in the plane."""
+    defines: dict[str, object] = {
+        "PARTS": layout.parts,
+        "SIDES": layout.sides,
+        "AVERAGED": constraints.averaged_shells,
+        "HALF": layout.half,
+        "LENGTH": layout.length,
+        "R": layout.stored,
+        "SHELLS": layout.shells,
+        "INTENSITY_ROWS": len(layout.intensity_orders),
+        "WEIGHTED": int(constraints.error_radial_weights is not None and constraints.error_radial_weights.ndim == 2),
+    }
+    text = _head(defines, shape, real, acc) + _product_text("real", _NAMES[real], shape.width, shape.product_tile)
+    return text + "".join(_file(name) for name in (*_PLANE, *_COMMON))
 
 
 def build(context: cl.Context, text: str, double: bool) -> cl.Program:

@@ -42,6 +42,9 @@ class Steps(ABC):
     field_rows: int
     """Rings that the kernels between grid and spectra take, for all components."""
 
+    update_extras: tuple[str, ...] = ()
+    """Further buffers that the update takes."""
+
     @abstractmethod
     def _see(self, count: int, filled: int) -> None:
         """Densities -> amplitudes on the grid and coefficients of their intensities."""
@@ -193,7 +196,7 @@ class Steps(ABC):
         given = ("synthesised", "density", "mask", carry, rules)
         if board.constraints.averaged_shells:
             self._average_shells(count, given)
-        board.rings("update", shells, layout.half, count, *given, "averaged", "means", "rows")
+        board.rings("update", shells, layout.half, count, *given, "averaged", "means", "rows", *self.update_extras)
         self._clear(members, shells)
         for member in members:
             member.filled[member.free], member.last = shells, member.free
@@ -285,7 +288,7 @@ class Steps(ABC):
         touched = board.read("touched", 0, (count, layout.half, layout.stored), np.dtype(np.uint8))
         for member, rings in zip(members, touched, strict=True):
             where = np.flatnonzero(rings.any(axis=0))
-            member.support_shells = min(padded(int(where[-1]) + 1), layout.stored) if where.size else LANES
+            member.support_shells = layout.filled(int(where[-1]) + 1 if where.size else LANES)
 
     def support_fractions(self, members: Sequence[Member]) -> list[float]:
         """See `Engine.support_fraction`."""

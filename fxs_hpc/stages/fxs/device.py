@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fxs_hpc.config.reconstruct import PhasingGpu
-from fxs_hpc.engine.interface import Constraints, Geometry, Precision
+from fxs_hpc.engine.interface import Constraints, Geometry, PlaneGeometry, Precision
 from fxs_hpc.engine.opencl import choice
 from fxs_hpc.engine.opencl.devices import Device
 from fxs_hpc.engine.opencl.memory import need
@@ -72,7 +72,7 @@ class Batch:
 
 
 def batch(
-    settings: PhasingGpu, device: Device, geometry: Geometry, constraints: Constraints, precision: Precision, wanted: int
+    settings: PhasingGpu, device: Device, geometry: Geometry | PlaneGeometry, constraints: Constraints, precision: Precision, wanted: int
 ) -> Batch:
     """As many reconstructions as were asked for, fit, and help.
 
@@ -93,12 +93,13 @@ def batch(
     return Batch(members, needed.of(members))
 
 
-def plan(settings: PhasingGpu, geometry: Geometry, used_order: int, precision: Precision) -> tuple[str, ...]:
+def plan(settings: PhasingGpu, geometry: Geometry | PlaneGeometry, used_order: int, precision: Precision) -> tuple[str, ...]:
     """What to say of the device before a run: the memory that reconstructions would need there."""
     if not settings.use:
         return ()
     shells = geometry.radial.n_points
-    most = {l: np.empty((shells, min(shells, 2 * l + 1))) for l in range(1, used_order + 1) if l % 2 == 0 or geometry.complex_density}
+    columns = {l: 1 if isinstance(geometry, PlaneGeometry) else min(shells, 2 * l + 1) for l in range(1, used_order + 1)}
+    most = {l: np.empty((shells, count)) for l, count in columns.items() if l % 2 == 0 or geometry.complex_density}
     constraints = Constraints(ReciprocalConstraint(most, None, {}, geometry.radial.q))
     needed = need(geometry, constraints, precision, double=True)
     each, shared = needed.each / 2**20, needed.shared / 2**20

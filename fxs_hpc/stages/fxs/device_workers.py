@@ -45,13 +45,12 @@ def _run(
     problem: Problem, device: Device, members: int, numbers: Sequence[int], folder: Path, mark: str, show: Callable[[Report], None]
 ) -> dict[int, Report]:
     # What needs pyopencl is loaded only where there is a device.
+    from fxs_hpc.engine.opencl.batch import steps_of
     from fxs_hpc.engine.opencl.engine import OpenClEngine
     from fxs_hpc.engine.opencl.lockstep import Lockstep
-    from fxs_hpc.engine.opencl.sphere import SphereBoard
-    from fxs_hpc.engine.opencl.sphere_steps import SphereSteps
 
-    board = SphereBoard(opened(device).handle, problem.geometry, problem.constraints, problem.precision, members, device.double)
-    steps, together = SphereSteps(board), Lockstep(members)
+    steps = steps_of(opened(device), problem.geometry, problem.constraints, problem.precision, members)
+    together = Lockstep(members)
     todo: Numbers = queue.SimpleQueue()
     for number in numbers:
         todo.put(number)

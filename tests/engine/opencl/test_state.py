@@ -1,14 +1,17 @@
 """Bookkeeping on the device: the same bits again, best density, snapshots, memory."""
 
 import numpy as np
+import plane_boards
 import pytest
 from boards import Form, board, engine, transfer
+from plane_problems import plane_problem
 from problems import Problem, problem
 
 from fxs_hpc.engine.interface import Precision, Update
 from fxs_hpc.engine.opencl.devices import Device
 from fxs_hpc.engine.opencl.engine import OpenClEngine
 from fxs_hpc.engine.opencl.memory import need
+from fxs_hpc.engine.opencl.plane_steps import PlaneSteps
 from fxs_hpc.engine.opencl.sphere_steps import SphereSteps
 
 pytestmark = pytest.mark.opencl
@@ -107,6 +110,23 @@ def test_memory_is_known_beforehand(device: Device, precision: Precision, comple
         loaded = OpenClEngine(steps, number)
         loaded.load(case.density, case.support, case.initial_support)
         run(loaded, case, SEQUENCE)
+    taken = sum(buffer.size for buffer in made.buffers.values()) + made.table_bytes
+    assert 0.6 * needed.of(members) < taken <= needed.of(members)
+    assert max(buffer.size for buffer in made.buffers.values()) <= max(members * needed.largest_buffer, needed.shared)
+
+
+@pytest.mark.parametrize(("precision", "complex_density"), [("double", False), ("single", True)])
+def test_memory_in_the_plane_is_known_beforehand(device: Device, precision: Precision, complex_density: bool) -> None:
+    case = plane_problem(40, 36, complex_density=complex_density, averaged_shells=2)
+    needed, members = need(case.geometry, case.constraints, precision, double=True), 3
+    made = plane_boards.board(device, case, precision, members)
+    steps = PlaneSteps(made)
+    for number in range(members):
+        loaded = OpenClEngine(steps, number)
+        loaded.load(case.density, case.support, case.initial_support)
+        loaded.freeze()
+        loaded.step(Update("ER", frozen=True))
+        loaded.shrink_wrap(plane_boards.transfer(case), 0.1, False)
     taken = sum(buffer.size for buffer in made.buffers.values()) + made.table_bytes
     assert 0.6 * needed.of(members) < taken <= needed.of(members)
     assert max(buffer.size for buffer in made.buffers.values()) <= max(members * needed.largest_buffer, needed.shared)

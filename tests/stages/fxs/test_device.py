@@ -10,10 +10,14 @@ import particle
 import pytest
 
 from fxs_hpc.config.reconstruct import PhasingGpu
+from fxs_hpc.engine.interface import Constraints, Geometry, PlaneGeometry
 from fxs_hpc.engine.opencl import devices
 from fxs_hpc.engine.opencl.devices import Device, Probe
+from fxs_hpc.engine.opencl.memory import need
 from fxs_hpc.engine.opencl.prober import Prober
+from fxs_hpc.engine.procrustes import ReciprocalConstraint
 from fxs_hpc.errors import NumericalError, SettingsError
+from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid, RadialGrid
 from fxs_hpc.stages.fxs import device, phasing_problem, phasing_worker, reconstruct
 
 CPU = Device(0, "P", "V", "CPU 1", "X", "1", "CPU", 8 * 2**30, 2 * 2**30, 2**15, True, 2)
@@ -94,11 +98,21 @@ def batch(problem, wanted: int = 50, of: Device = GPU, **settings) -> device.Bat
 def test_a_device_is_filled_as_far_as_it_helps(problem):
     one = batch(problem, 1)
     assert one.members == 1
-    assert batch(problem).members == 16
-    assert batch(problem, 3).members == 3
-    assert batch(problem, batch=40).members == 40
-    assert batch(problem, of=CPU).members == 1
+    assert batch(problem).members == 50
+    assert batch(problem, 1000).members == 256
+    assert batch(problem, 1000, batch=300).members == 300
+    assert batch(problem, of=CPU).members == 16
     assert batch(problem, 2).memory < 2 * one.memory
+
+
+@pytest.mark.parametrize(("kind", "space", "plane"), [("GPU", 17, 256), ("CPU", 1, 16)])
+def test_small_problems_make_large_batches(kind, space, plane):
+    """On the grids of 128 shells and order 63."""
+    data = ReciprocalConstraint({}, None, {}, np.zeros(128))
+    in_space = Geometry(RadialGrid(128, 0.3), AngularGrid.alias_free(63, 63), 63)
+    in_plane = PlaneGeometry(RadialGrid(128, 0.3, dimensions=2), CircleGrid.alias_free(63, 63), 63)
+    for geometry, expected in ((in_space, space), (in_plane, plane)):
+        assert need(geometry, Constraints(data), "single", True).useful(kind) == expected
 
 
 def test_reconstructions_that_do_not_fit_are_refused(problem):

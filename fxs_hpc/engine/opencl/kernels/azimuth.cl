@@ -129,14 +129,6 @@ __kernel GROUP void intensity(__global const REAL* spectra, __global REAL* ampli
 #endif
 }
 
-/* sqrt(I'/I) - carry with I' = max(0, keep I + change). */
-inline V gain(const V found, const V change, const V keep, const REAL carry)
-{
-    const V goal = keep * found + change;
-    const V quotient = min(goal / found, (V)(LARGEST_GAIN_SQUARED));
-    return sqrt(((found > (V)(0)) & (goal > (V)(0))) ? quotient : (V)(0)) - carry;
-}
-
 /* Tiles 4 and 5 from the change of the intensity: real density: of the two rings, complex: its even and odd part. */
 inline void load_change(__local V* work, const int lane, const int item, __global const REAL* change, const int row)
 {

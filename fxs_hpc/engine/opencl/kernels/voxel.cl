@@ -1,5 +1,13 @@
-/* Constraints of real space and the ER / HIO / RAAR update of one voxel; the formulas are those of engine/update.py and
+/* The modulus constraint, the constraints of real space and the ER / HIO / RAAR update of one voxel; the formulas are those of engine/update.py and
    engine/inner_shells.py. */
+
+/* sqrt(I'/I) - carry with I' = max(0, keep I + change). */
+inline V gain(const V found, const V change, const V keep, const REAL carry)
+{
+    const V goal = keep * found + change;
+    const V quotient = min(goal / found, (V)(LARGEST_GAIN_SQUARED));
+    return sqrt(((found > (V)(0)) & (goal > (V)(0))) ? quotient : (V)(0)) - carry;
+}
 
 #define INSIDE_SUPPORT 1
 #define INSIDE_INITIAL_SUPPORT 2
