@@ -1,10 +1,10 @@
 """Errors of an intensity against the invariants: how far the degree-2 invariants B_l of a density are from those of the data.
 
-All are relative, vanish for an intensity that has the invariants, and count an order l only where the data know it
-(`ReciprocalConstraint.known`). B^d is what the data say, V_l V_l^+, and B the invariant of the density's own intensity,
-B_l(q1, q2) = sum_m I_lm(q1) I_lm(q2)^*, in the plane B_n = I_n(q1) I_n(q2)^*; |.|^2 sums over all pairs (q1, q2). Order 0 takes the
-average that the step imposed, which depends on the number of particles. The reference program gives no formulas for these; its names
-are kept, and the definitions are those below.
+All are relative and vanish for an intensity that has the invariants. B^d is what the data say, V_l V_l^+, and B the invariant of the
+density's own intensity, B_l(q1, q2) = sum_m I_lm(q1) I_lm(q2)^*, in the plane B_n = I_n(q1) I_n(q2)^*; |.|^2 sums over pairs (q1, q2).
+Where the data do not know an order (`ReciprocalConstraint.known`), the difference to them counts as 0. Order 0 takes the average that
+the step imposed, which depends on the number of particles. The reference program gives no formulas for these; its names are kept, and
+the definitions are those below.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,10 +34,10 @@ def _invariant(rows_of_order: NDArray) -> NDArray:
 
 
 def _relative(terms: Sequence[tuple[NDArray, NDArray]]) -> float:
-    """|sum of the first - sum of the second|^2 / |sum of the first|^2; 0 if there is nothing to compare with."""
-    expected, found = (np.asarray(sum(term[side] for term in terms)) for side in (0, 1))
+    """|sum of the second|^2 / |sum of the first|^2; 0 if there is nothing to compare with."""
+    expected, difference = (np.asarray(sum(term[side] for term in terms)) for side in (0, 1))
     norm = float(np.sum(np.abs(expected) ** 2))
-    return float(np.sum(np.abs(expected - found) ** 2)) / norm if norm > 0 else 0.0
+    return float(np.sum(np.abs(difference) ** 2)) / norm if norm > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -73,32 +73,27 @@ class InvariantErrors:
 
     @cached_property
     def _expected(self) -> dict[int, NDArray]:
-        """B^d of the orders l > 0, 0 where they are not known."""
-        return {order: self._masked(_invariant(matrix.T), order) for order, matrix in self._matrices}
+        """B^d of the orders l > 0."""
+        return {order: _invariant(matrix.T) for order, matrix in self._matrices}
 
-    def _masked(self, invariant: NDArray, order: int) -> NDArray:
+    def _known(self, order: int) -> NDArray[np.bool_]:
         known = self.constraint.known[order]
-        return invariant * (known[:, None] & known)
+        return known[:, None] & known
 
-    def _found(self, pair: IntensityPair, order: int) -> NDArray:
-        return self._masked(_invariant(rows(pair.found, order)), order)
+    def _compared(self, pair: IntensityPair, order: int) -> tuple[NDArray, NDArray]:
+        """(B^d, B^d - B where it is known) of one order."""
+        expected = self._expected[order] if order else _invariant(rows(pair.imposed, 0))
+        return expected, self._known(order) * (expected - _invariant(rows(pair.found, order)))
 
-    def _both(self, pair: IntensityPair, average: bool) -> dict[int, tuple[NDArray, NDArray]]:
-        """(B^d, B) by order; order 0 if asked for and if the data have it."""
-        both = {order: (expected, self._found(pair, order)) for order, expected in self._expected.items()}
-        if average and self.constraint.spherical_average is not None:
-            both[0] = (self._masked(_invariant(rows(pair.imposed, 0)), 0), self._found(pair, 0))
-        return both
+    @property
+    def _averages(self) -> list[int]:
+        """Order 0, if the data have it."""
+        return [] if self.constraint.spherical_average is None else [0]
 
     def by_order(self, pair: IntensityPair, orders: Sequence[int] | None = None) -> dict[int, float]:
         """|B^d_l - B_l|^2 / |B^d_l|^2 per projected order l > 0 of which the data have something."""
         chosen = self._expected if orders is None else self._expected.keys() & set(orders)
-        norms = {order: float(np.sum(np.abs(self._expected[order]) ** 2)) for order in sorted(chosen)}
-        return {
-            order: float(np.sum(np.abs(self._expected[order] - self._found(pair, order)) ** 2)) / norm
-            for order, norm in norms.items()
-            if norm > 0
-        }
+        return {order: _relative([self._compared(pair, order)]) for order in sorted(chosen) if self._expected[order].any()}
 
     def ranked(self, pair: IntensityPair) -> float:
         """`by_order` of the order at place `rank` when orders are sorted by |B^d_l|, strongest first (the last if there are fewer)."""
@@ -113,15 +108,15 @@ class InvariantErrors:
         C_n(q1, q2) = sum over l >= n of B_l(q1, q2) P_l^n(cos theta1) P_l^n(cos theta2) / (2l+1), normalised Legendre functions; B_n
         itself in the plane.
         """
-        both = self._both(pair, average=self.circular_order == 0)
-        return _relative([(factor * both[l][0], factor * both[l][1]) for l, factor in self._circular_factors.items() if l in both])
+        compared = {order: self._compared(pair, order) for order in self._circular_factors}
+        return _relative([(factor * compared[l][0], factor * compared[l][1]) for l, factor in self._circular_factors.items()])
 
     @cached_property
     def _circular_factors(self) -> dict[int, NDArray]:
-        n, orders = self.circular_order, [0, *self._expected]
+        n, orders = self.circular_order, [*self._averages, *self._expected]
         if self._plane:
             return {n: np.ones(())} if n in orders else {}
-        legendre = legendre_table(max(orders), self.cos_theta)
+        legendre = legendre_table(max([n, *orders]), self.cos_theta)
         return {l: np.outer(legendre[n, l], legendre[n, l]) / (2 * l + 1) for l in orders if l >= n}
 
     @property
@@ -129,13 +124,14 @@ class InvariantErrors:
         return any(np.iscomplexobj(matrix) for _, matrix in self._matrices)
 
     def quadrant_correlation(self, pair: IntensityPair) -> float:
-        """1 - mean over pairs q1 <= q2 of Re sum_l B^d_l B_l^* / sqrt(sum_l |B^d_l|^2 sum_l |B_l|^2), l > 0.
+        """1 - mean over pairs q1 <= q2 of Re sum_l B^d_l B_l^* / sqrt(sum_l |B^d_l|^2 sum_l |B_l|^2), l > 0 where known.
 
         The Fourier quadrant correlation of the two sets of invariants; pairs of which the data have nothing do not count.
         """
         shape = (len(self.constraint.q),) * 2
         product, data, own = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        for expected, found in self._both(pair, average=False).values():
+        for order in self._expected:
+            expected, found = (self._known(order) * part for part in (self._expected[order], _invariant(rows(pair.found, order))))
             product += np.real(expected * found.conj())
             data += np.abs(expected) ** 2
             own += np.abs(found) ** 2
@@ -150,6 +146,6 @@ class InvariantErrors:
 
         II(q1, q2) = sum_l B_l / 4 pi, in the plane B_0 + 2 Re sum_{n > 0} B_n; orders that are not projected are left out.
         """
-        both = self._both(pair, average=True).items()
-        weights = {order: 2 if order and self._plane else 1 for order, _ in both}
-        return _relative([(weights[order] * given.real, weights[order] * own.real) for order, (given, own) in both])
+        compared = {order: self._compared(pair, order) for order in (*self._averages, *self._expected)}
+        weights = {order: 2 if order and self._plane else 1 for order in compared}
+        return _relative([(weights[order] * given.real, weights[order] * miss.real) for order, (given, miss) in compared.items()])
