@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.config.extract import DataSetSettings, Extract
+from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.ccd import open_ccd
 from fxs_hpc.fluctuation import extraction, plane_extraction
 from fxs_hpc.fluctuation.circular import Blocks, components, fourier_components
@@ -36,8 +37,15 @@ class CorrelationSource:
 
     @property
     def path(self) -> Path:
-        """The file of the correlations."""
-        return self.context.workspace.find("ccd")
+        """The file of the correlations; in the plane also the one that `correlate` made, which serves both but is named as in space."""
+        workspace = self.context.workspace
+        try:
+            return workspace.find("ccd")
+        except InputFileError:
+            other = workspace.file("ccd", dimensions=3)
+            if self.settings.dimensions == 3 or not other.is_file():
+                raise
+            return other
 
     @contextmanager
     def opened(self) -> Iterator[CrossCorrelation]:

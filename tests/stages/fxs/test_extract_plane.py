@@ -134,7 +134,7 @@ def test_patterns_and_simulation_give_the_same_invariants(home, intensity, invar
     assert values[2, 5, 7] == pytest.approx(expected)
     data = CrossCorrelation(None, Q, CIRCLE.phi, 1.5, intensity.mean(axis=1), measured=True)
     measured = Measured(values.shape, arrays={"num_images_processed": 10, "num_images_good": 10})
-    write_measured(home / "data/fxs/ccd/duo_patterns.h5", data, measured, [(slice(0, len(Q)), values)])
+    write_measured(home / "data/fxs/ccd/3d_duo_patterns.h5", data, measured, [(slice(0, len(Q)), values)])
     _, result = run(home, structure_name="duo_patterns")
     assert_recovered(result, invariants)
     assert np.abs(invariants[2].imag).max() > 1e-3 * np.abs(invariants[2]).max()
