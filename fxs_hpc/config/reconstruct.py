@@ -6,11 +6,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, model_validator
 
 from fxs_hpc.config.common import Dimensions, FourierTransform2, Gpu, MaxQ, SettingsVersion, dimensions, settings_version
-from fxs_hpc.config.fields import Count, FiniteReal, Index, Integer, No, Positive, Section, Selection, section, setting
+from fxs_hpc.config.fields import Count, FiniteReal, Index, Integer, No, Positive, Section, section, setting
 from fxs_hpc.config.loops import MainLoop
 from fxs_hpc.config.phasing import Projections
-from fxs_hpc.config.simulate_ccd import entry, weights_entry
-from fxs_hpc.config.storage import Entry, Options, Storage, StructureName, structure_name
+from fxs_hpc.config.reconstruct_storage import ReconstructStorage
+from fxs_hpc.config.storage import StructureName, structure_name
 from fxs_hpc.config.trees import lookup, with_default, with_value
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -28,13 +28,22 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """What a preset changes in the defaults: dotted key -> value. Keys that the file sets are left alone."""
 
+PLANE: Mapping[str, Any] = {
+    "main_loop.sub_loops.main.methods": {"HIO": {"iterations": 90}, "ER": {"iterations": 10}, "SW": {"iterations": 1}},
+    "projections.reciprocal.SO_freedom.use": True,
+}
+"""Defaults in the plane: dotted key -> value."""
+
+_PLANE_PRESETS: Mapping[str, Mapping[str, Any]] = {"reference": {"projections.reciprocal.scale": 1.0}}
+"""What a preset asks for otherwise in the plane."""
+
 COPIES: Mapping[str, str] = {
     "density_guess.radius": "particle_radius",
     "projections.real.projections.support.initial_support.max_radius": "particle_radius",
 }
 """Keys whose default is the value of another key."""
 
-DERIVED = (*COPIES, "projections.reciprocal.used_order_ids", "projections.reciprocal.SO_freedom.use", "grid.amplitude_order")
+DERIVED = (*COPIES, "projections.reciprocal.used_order_ids", "grid.amplitude_order")
 
 REFERENCE_USED_ORDERS = tuple(range(64))
 
@@ -60,8 +69,8 @@ class Grid(MaxQ):
     )
     angular_grid: Literal["alias_free", "shtns"] = setting(
         "alias_free",
-        "sizes chosen where n_theta, n_phi are 0: alias-free, or the reference program's (in 2D 2 L + 1 angles, L the amplitudes' order; with"
-        " an odd number of angles densities are computed as complex ones)",
+        "sizes chosen where n_theta, n_phi are 0: alias-free, or the reference program's (in 2D 2 L + 1 angles, L the amplitudes' order;"
+        " with an odd number of angles densities are computed as complex ones)",
     )
 
 
@@ -104,8 +113,8 @@ class OutputModifiers(Section):
     )
     fix_orientation: bool = setting(
         True,
-        "2D: shift the centre of mass to the origin, and turn by the rotation that SO_freedom leaves, so that the reconstructions of one run"
-        " agree up to point inversion",
+        "2D: shift the centre of mass to the origin, and turn by the rotation that SO_freedom leaves, so that the reconstructions of one"
+        " run agree up to point inversion",
     )
 
 
@@ -121,80 +130,11 @@ class MultiProcess(Section):
 class Profiling(Section):
     """Profiles of the processes."""
 
-    enable: bool = setting(False, "", only=(False,), instead="run `python -m cProfile -m fxs_hpc ...` with multi_process.use: False")
-    reconstruction_process_id: Integer = setting(1, "", only=(1,), instead="profiling is not available")
-    gpu_worker_id: Integer = setting(-1, "", only=(-1,), instead="profiling is not available")
-
-
-class InvariantInputOptions(Options):
-    """Kept for existing files; the plots of the input are set under reconstructions."""
-
-    plot_first_invariants: bool = setting(True, "", only=(True,), instead="see reconstructions.options.plot_first_used_invariants")
-    plot_range: bool = setting(False, "", only=(False,), instead="see reconstructions.options")
-    save_invariant: bool = setting(True, "", only=(True,), instead="invariants are stored by extract")
-
-
-class InvariantInput(Entry):
-    """Input file of the invariants."""
-
-    name: str = setting("{dimensions}d_{structure_name}.h5", "file name")
-    folder: str = setting("invariants", "key of the folder in IO.folders")
-    options: InvariantInputOptions = section(InvariantInputOptions)
-
-
-class ReconstructionOptions(Options):
-    """What is written beside the reconstructions."""
-
-    generate_vtk_files: Selection = setting(
-        slice(2), "the ranks (best first) that get VTK files, the worst in addition; True = all, False = none"
+    enable: bool = setting(False, "write profile_<id>.prof, for python -m pstats, into the run folder")
+    reconstruction_process_id: Index = setting(1, "number of the reconstruction whose process is profiled")
+    gpu_worker_id: Integer = setting(
+        -1, "for settings of the reference program; no process serves a GPU alone, what drives it is in the profile of the reconstruction"
     )
-    generate_2d_images: bool = setting(
-        True, "2D: pics/reconstruction_<id>.png of every reconstruction, density and logarithm of the intensity side by side"
-    )
-    plot_error_metrics: bool = setting(True, "error_metrics.png")
-    plot_first_used_invariants: bool = setting(True, "first_Bl.png")
-    plot_reconstructed_deg2_invariants: Selection = setting(slice(0, 3), "the ranks that get <id>_out_Bl.png")
-    plot_invariant_error: No | tuple[Index, ...] = setting(
-        False,
-        "orders whose error is plotted over the steps; needs deg2_invariant_l2_diff",
-        only=(False,),
-        instead="error_metrics.png shows deg2_invariant_l2_diff, the mean over the orders",
-    )
-
-
-class ReconstructionsEntry(Entry):
-    """File of the reconstructions."""
-
-    name: str = setting("data.h5", "file name")
-    folder: str = setting("results", "key of the folder in IO.folders")
-    options: ReconstructionOptions = section(ReconstructionOptions)
-
-
-class ReconstructStorage(Storage):
-    """Folders and files."""
-
-    default_folders: ClassVar[Mapping[str, Any]] = {
-        "data": {"home": "data/fxs/"},
-        "invariants": {"data": "invariants/"},
-        "results": {"data": "reconstructions/{dimensions}d_{structure_name}/{time}/run_{run}/"},
-        "vtk_files": {"results": "vtk/"},
-        "result_image": {"results": "pics/"},
-        "result_image_intensity": {"results": "pics/"},
-        "ft_weights": {"data": "ft_weights/"},
-    }
-
-    class Files(Section):
-        """Files."""
-
-        invariants: InvariantInput = section(InvariantInput)
-        reconstructions: ReconstructionsEntry = section(ReconstructionsEntry)
-        real_vtk: Entry = entry("real_{reconstruction}.vts", "vtk_files")
-        reciprocal_vtk: Entry = entry("reciprocal_{reconstruction}.vts", "vtk_files")
-        result_image: Entry = entry("reconstruction_{reconstruction}.png", "result_image")
-        result_image_intensity: Entry = entry("reconstruction_{reconstruction}.png", "result_image")
-        ft_weights: Entry = weights_entry()
-
-    files: Files = section(Files)
 
 
 def _text(value: Any) -> Any:
@@ -220,7 +160,7 @@ class PhasingGpu(Gpu):
 class Reconstruct(Section):
     """Phase the invariants: reconstruct densities."""
 
-    derived: ClassVar[tuple[str, ...]] = (*DERIVED, *PRESETS["reference"])
+    derived: ClassVar[tuple[str, ...]] = (*DERIVED, *PRESETS["reference"], *PLANE)
 
     settings_version: SettingsVersion = settings_version()
     preset: Literal["default", "reference"] = setting(
@@ -249,14 +189,18 @@ class Reconstruct(Section):
     def prepare(cls, tree: dict[str, Any]) -> dict[str, Any]:
         """Fill the defaults that depend on other keys."""
         preset = tree.get("preset", "default")
-        for key, value in PRESETS.get(preset, {}).items() if isinstance(preset, str) else ():
+        plane = tree.get("dimensions") == 2
+        changes = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
+        if plane:
+            changes = {**changes, **_PLANE_PRESETS.get(str(preset), {}), **PLANE}
+        for key, value in changes.items():
             tree = with_default(tree, key, value)
         for key, source in COPIES.items():
             tree = with_default(tree, key, tree.get(source, cls.model_fields[source].default))
         max_order = lookup(tree, "grid.max_order", Grid.model_fields["max_order"].default)
         if isinstance(max_order, int):
             tree = _with_orders(tree, max_order, preset)
-        return with_default(tree, "projections.reciprocal.SO_freedom.use", tree.get("dimensions") == 2)
+        return tree
 
     @model_validator(mode="after")
     def _consistent(self) -> "Reconstruct":
@@ -273,6 +217,12 @@ class Reconstruct(Section):
             and self.grid.amplitude_order < limit
         ):
             raise ValueError(f"grid.amplitude_order: {self.grid.amplitude_order} is below grid.max_order = {limit}")
+        drawn = self.IO.files.reconstructions.options.plot_invariant_error or ()
+        if any(order not in reciprocal.used_order_ids or order == 0 for order in drawn):
+            raise ValueError(
+                f"IO.files.reconstructions.options.plot_invariant_error: {list(drawn)} holds orders that are not imposed; name some of "
+                "projections.reciprocal.used_order_ids above 0"
+            )
         for problem in self.projections.real.refusals():
             raise ValueError(problem)
         self._particles_can_be_counted()

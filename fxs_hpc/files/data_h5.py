@@ -6,6 +6,7 @@ configuration/internal_grid/real_grid, reciprocal_grid : d + (3,) f8, [r, theta,
     plane d + (2,), [r, phi] and [q, phi]
 configuration/reciprocity_coefficient, xray_wavelength [A] : scalars
 projection_matrices/<order> : (N, min(N, 2l+1)) V_l as used; in the plane (N,) c16
+deg_2_invariant : (L+1, N, N) f8 (c16 in the plane), V_l V_l^+ of the data on the grid of the reconstruction; optional
 reconstruction_results/<id>/real_density, last_real_density, initial_density : d, real where the density is
 .../last_cleaned_density : d, the last density after a Fourier transform and back: without the isolated hot voxels that no q <= q_max knows
 .../reciprocal_density, last_reciprocal_density : d complex, the amplitude of the density after the modulus constraint
@@ -49,6 +50,7 @@ class RunDescription:
     n_particles: float
     loop_iterations: int
     run_time: float
+    invariants: NDArray | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,11 @@ def _describe(file: h5py.File, run: RunDescription) -> None:
     matrices.attrs["type"] = "list"
     for order in range(run.max_order + 1):
         matrices[str(order)] = _complete(run.projection_matrices.get(order), order, run.radial)
+    if run.invariants is not None:
+        stored = file.create_dataset("deg_2_invariant", run.invariants.shape, run.invariants.dtype, chunks=(1, *run.invariants.shape[1:]))
+        for order, values in enumerate(run.invariants):
+            if values.any():  # orders that are 0 throughout take no space
+                stored[order] = values
     file["stats/run_time"] = float(run.run_time)
 
 

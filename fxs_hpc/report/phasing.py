@@ -9,6 +9,28 @@ from matplotlib.figure import Figure
 from fxs_hpc.files.atomic import replacing
 
 
+def plot_invariant_errors(path: Path, errors: Mapping[int, Mapping[int, Sequence[float]]]) -> None:
+    """Error of single orders over the steps, one panel per reconstruction.
+
+    Parameters
+    ----------
+    errors : reconstruction number, best first -> order -> |B_l of the data - B_l|^2 / |B_l of the data|^2 per step.
+    """
+    figure = Figure(figsize=(9, 3.6 * len(errors)), layout="constrained")
+    axes = figure.subplots(len(errors), 1, squeeze=False)[:, 0]
+    for axis, (number, series) in zip(axes, errors.items(), strict=True):
+        for order, values in series.items():
+            axis.semilogy(np.arange(1, len(values) + 1), values, linewidth=1.2, label=str(order))
+        axis.set_title(f"reconstruction {number}", fontsize=10)
+        axis.set_xlabel("step")
+        axis.set_ylabel("relative error of $B_l$")
+        axis.grid(True, which="major", alpha=0.4)
+        axis.margins(x=0.01)
+        axis.legend(title="order", loc="upper right", fontsize=8)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
 def plot_error_metrics(path: Path, errors: Mapping[int, Mapping[str, Sequence[float]]], best_first: Sequence[int]) -> None:
     """Error series of all reconstructions, one panel per metric; the best ones stand out.
 

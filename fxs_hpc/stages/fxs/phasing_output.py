@@ -11,9 +11,11 @@ from fxs_hpc.config.reconstruct import Reconstruct
 from fxs_hpc.engine.interface import Geometry
 from fxs_hpc.files.data_h5 import Reconstruction
 from fxs_hpc.files.vts import write_plane_vts, write_vts
+from fxs_hpc.fluctuation.invariants import InvariantData
+from fxs_hpc.fluctuation.phasing import ORDER_ERROR
 from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid
 from fxs_hpc.report.invariants import plot_moduli
-from fxs_hpc.report.phasing import plot_error_metrics
+from fxs_hpc.report.phasing import plot_error_metrics, plot_invariant_errors
 from fxs_hpc.report.plane import PlanePanel, plot_plane
 from fxs_hpc.report.sections import Panel, SphericalAxes, centre_of_mass, plot_sections, principal_frame
 from fxs_hpc.stages.fxs.phasing_problem import Problem
@@ -21,6 +23,9 @@ from fxs_hpc.stages.fxs.workspace import Workspace
 
 _MARGIN = 1.1
 """Outermost shell of the real-space VTK files in units of the initial support's radius."""
+
+_SHOWN_FIRST = 3
+"""Best reconstructions in the picture of the errors by order."""
 
 
 def _chosen(selection: slice | bool | tuple, count: int) -> set[int]:
@@ -120,17 +125,46 @@ def _draw_sections(path: Path, problem: Problem, number: int, found: Reconstruct
 
 
 def draw_run(
-    settings: Reconstruct, folder: Path, problem: Problem, errors: Mapping[int, Mapping[str, Sequence[float]]], best_first: Sequence[int]
+    settings: Reconstruct,
+    folder: Path,
+    problem: Problem,
+    data: InvariantData,
+    errors: Mapping[int, Mapping[str, Sequence[float]]],
+    best_first: Sequence[int],
 ) -> None:
     """Error curves of all reconstructions and the invariants that went in."""
     options = settings.IO.files.reconstructions.options
+    by_order = {ORDER_ERROR.format(order=order): order for order in options.plot_invariant_error or ()}
     if options.plot_error_metrics:
-        plot_error_metrics(folder / "error_metrics.png", errors, best_first)
+        kept = {number: {name: values for name, values in found.items() if name not in by_order} for number, found in errors.items()}
+        plot_error_metrics(folder / "error_metrics.png", kept, best_first)
+    if by_order:
+        shown_first = {n: {by_order[name]: errors[n][name] for name in by_order if name in errors[n]} for n in best_first[:_SHOWN_FIRST]}
+        plot_invariant_errors(folder / "invariant_error.png", shown_first)
     if options.plot_first_used_invariants:
         constraint = problem.constraints.reciprocal
-        used: list[NDArray] = [np.zeros((len(constraint.q),) * 2) for _ in range(constraint.max_order + 1)]
-        for order, matrix in constraint.projection_matrices.items():
-            used[order] = matrix @ matrix.conj().T
-        if constraint.spherical_average is not None:
-            used[0] = np.outer(constraint.spherical_average, constraint.spherical_average)
-        plot_moduli(folder / "first_Bl.png", constraint.q, used, "Invariants used, on the grid of the reconstruction")
+        plot_moduli(folder / "first_Bl.png", constraint.q, used_invariants(problem), "Invariants used, on the grid of the reconstruction")
+    _draw_input(settings, folder, data)
+
+
+def _draw_input(settings: Reconstruct, folder: Path, data: InvariantData) -> None:
+    """The invariants of the input, V V^+, of the orders asked for."""
+    options = settings.IO.files.invariants.options
+    if not options.plot_first_invariants:
+        return
+    chosen = [order for order in options.plot_range or () if order <= data.max_order]
+    matrices = [np.asarray(data.projection_matrices[order]) for order in chosen or range(data.max_order + 1)]
+    products = [matrix @ matrix.conj().T for matrix in matrices]
+    plot_moduli(folder / "input_Bl.png", data.q, products, "Invariants of the input, from its projection matrices", orders=chosen)
+
+
+def used_invariants(problem: Problem) -> NDArray:
+    """V_l V_l^+ (L+1, N, N) on the grid of the reconstruction, of the orders that are imposed; 0 for the others."""
+    constraint = problem.constraints.reciprocal
+    plane = not isinstance(problem.geometry, Geometry)
+    used = np.zeros((constraint.max_order + 1, len(constraint.q), len(constraint.q)), complex if plane else float)
+    for order, matrix in constraint.projection_matrices.items():
+        used[order] = matrix @ matrix.conj().T
+    if constraint.spherical_average is not None:
+        used[0] = np.outer(constraint.spherical_average, constraint.spherical_average)
+    return used

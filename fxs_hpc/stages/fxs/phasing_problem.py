@@ -29,6 +29,7 @@ class Problem:
     total : int rho^2 of the starting density.
     signal_to_noise, seed : of the random factor on the envelope.
     initial_support : shaped as a density.
+    profiled : the reconstruction that writes a profile of its process; None: none does.
     """
 
     geometry: Geometry | PlaneGeometry
@@ -41,6 +42,7 @@ class Problem:
     seed: int
     initial_support: NDArray[np.bool_]
     precision: Precision
+    profiled: int | None = None
 
     def start(self, reconstruction: int) -> NDArray[np.float64]:
         """Starting density of one reconstruction, before it is band limited."""
@@ -139,6 +141,7 @@ def problem(settings: Reconstruct, data: InvariantData, seed: int, precision: Pr
         seed=seed,
         initial_support=phasing_start.initial_support(settings, grids, limits, order_0),
         precision=precision,
+        profiled=settings.profiling.reconstruction_process_id if settings.profiling.enable else None,
     )
 
 

@@ -17,9 +17,13 @@ from fxs_hpc.files.data_h5 import Reconstruction
 from fxs_hpc.fluctuation import phasing, schedule
 from fxs_hpc.stages.fxs.output_placement import Placement, Side
 from fxs_hpc.stages.fxs.phasing_problem import Problem
+from fxs_hpc.stages.profiling import profiled
 
 CHECKPOINT_SECONDS = 5.0
 REPORT_SECONDS = 0.5
+
+PROFILE = "profile_{}.prof"
+"""File of the profile of one reconstruction."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +101,15 @@ def reconstruct(
     """
     path = checkpoint_path(folder, reconstruction)
     operations = problem.operations
-    with threadpool_limits(limits=1, user_api="blas"):
+    profile = folder / PROFILE.format(reconstruction) if reconstruction == problem.profiled else None
+    with threadpool_limits(limits=1, user_api="blas"), profiled(profile):
         engine = engine or cpu_engine(problem)
         _start(engine, problem, reconstruction)
         progress = _resumed(engine, path, mark, problem)
         saved = reported = time.monotonic()
         for operation in phasing.run(engine, operations, problem.rules, progress):
             now = time.monotonic()
-            ended = progress.position < len(operations) and _iteration(operations[progress.position]) != _iteration(operation)
+            ended = _ends_iteration(operations, progress.position, operation)
             if progress.steps and (ended or now - reported > REPORT_SECONDS):
                 report(_report(reconstruction, progress, operations, operation, ended_iteration=ended))
                 reported = now
@@ -115,8 +120,12 @@ def reconstruct(
         report(_report(reconstruction, progress, operations, operations[-1], finished=True))
 
 
-def _iteration(operation: schedule.Operation) -> tuple[str, int]:
-    return operation.block, getattr(operation, "iteration", -1)
+def _ends_iteration(operations: Sequence[schedule.Operation], following: int, operation: schedule.Operation) -> bool:
+    """Whether `operation` is the last one of an iteration of its block and more follow."""
+    if isinstance(operation, schedule.EndOfBlock) or following >= len(operations):
+        return False
+    after = operations[following]
+    return (after.block, getattr(after, "iteration", -1)) != (operation.block, operation.iteration)
 
 
 def _report(

@@ -30,7 +30,7 @@ from fxs_hpc.stages.fxs.context import Context, Plan
 from fxs_hpc.stages.fxs.device_workers import run_on_device
 from fxs_hpc.stages.fxs.finished import differing
 from fxs_hpc.stages.fxs.output_placement import placement
-from fxs_hpc.stages.fxs.phasing_output import draw_one, draw_run, shown
+from fxs_hpc.stages.fxs.phasing_output import draw_one, draw_run, shown, used_invariants
 from fxs_hpc.stages.fxs.phasing_problem import Problem
 from fxs_hpc.stages.fxs.phasing_worker import Report, checkpoint_path, cpu_engine, fingerprint, result
 from fxs_hpc.stages.fxs.progress import display
@@ -284,6 +284,7 @@ def store(
         n_particles=settings.projections.reciprocal.number_of_particles.initial,
         loop_iterations=sum(loops.loops[name].iterations for name in loops.order),
         run_time=time.monotonic() - started,
+        invariants=used_invariants(problem) if settings.IO.files.invariants.options.save_invariant else None,
     )
     errors: dict[int, dict[str, list[float]]] = {}
 
@@ -296,7 +297,7 @@ def store(
             yield number, found
 
     write_data(folder / settings.IO.files.reconstructions.name, description, results())
-    draw_run(settings, folder, problem, errors, done)
+    draw_run(settings, folder, problem, data, errors, done)
     best = errors[done[0]]["main"][-1]
     context.say(f"  {len(done)} reconstructions in {duration(time.monotonic() - started)}; best last error {best:.3e} (number {done[0]})")
 

@@ -31,6 +31,7 @@ QUIET = {
     "plot_error_metrics": False,
     "plot_first_used_invariants": False,
     "plot_reconstructed_deg2_invariants": False,
+    "generate_2d_images": False,
 }
 BASE: dict[str, Any] = {
     "structure_name": "blobs",
@@ -45,7 +46,7 @@ BASE: dict[str, Any] = {
     },
     "multi_process": {"n_parallel_reconstructions": 2},
     "GPU": {"use": False},
-    "IO": {"files": {"reconstructions": {"options": QUIET}}},
+    "IO": {"files": {"reconstructions": {"options": QUIET}, "invariants": {"options": {"plot_first_invariants": False}}}},
 }
 STEPS = 2 * 10 + 4
 

@@ -93,7 +93,7 @@ def test_result_folder(folder, home):
     with h5py.File(folder / "data.h5") as file:
         ranked = sorted(file["reconstruction_results"], key=lambda key: file[f"reconstruction_results/{key}/error_dict/main"][-1])
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    expected = {"data.h5", "settings.yaml", "error_metrics.png", "first_Bl.png", *(f"{key}_out_Bl.png" for key in ranked)}
+    expected = {"data.h5", "settings.yaml", "error_metrics.png", "first_Bl.png", "input_Bl.png", *(f"{key}_out_Bl.png" for key in ranked)}
     suffixes = [ranked[0], ranked[1], f"{ranked[2]}_worst_error"]
     expected |= {f"vtk/{kind}_{suffix}.vts" for kind in ("real", "reciprocal") for suffix in suffixes}
     assert expected <= names
@@ -253,6 +253,5 @@ def test_plan_is_near_the_truth(folder, home):
 
 
 def test_dry_run_refuses_what_the_run_would(home):
-    loops = {"main_loop__sub_loops__refinement__methods": {"ER": 4, "SW": 1, "ER_non_FXS": 3}}
-    with pytest.raises(SettingsError, match=r"sub_loops\.refinement\.methods\.ER_non_FXS.*use HIO"):
-        reconstruct.plan(*particle.stage(home, **loops, main_loop__sub_loops__refinement__order=["SW", "ER_non_FXS"]))
+    with pytest.raises(SettingsError, match=r"particle_radius: 400.*raise grid\.n_radial_points"):
+        reconstruct.plan(*particle.stage(home, particle_radius=400))
