@@ -215,6 +215,9 @@ class DensityFile(Section):
 class Extract(Section):
     """Extract rotational invariants from cross-correlations."""
 
+    derived: ClassVar[tuple[str, ...]] = ("shapes.centers",)
+    """Keys whose default follows another key."""
+
     settings_version: SettingsVersion = settings_version()
     dimensions: Dimensions = dimensions()
     structure_name: StructureName = structure_name("tutorial")

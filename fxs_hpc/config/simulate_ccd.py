@@ -116,6 +116,9 @@ class SimulateStorage(Storage):
 class SimulateCcd(Section):
     """Simulate cross-correlations of a density made of simple shapes."""
 
+    derived: ClassVar[tuple[str, ...]] = ("shapes.centers",)
+    """Keys whose default follows another key."""
+
     settings_version: SettingsVersion = settings_version()
     dimensions: Dimensions = dimensions()
     structure_name: StructureName = structure_name()

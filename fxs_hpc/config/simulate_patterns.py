@@ -65,6 +65,9 @@ class SimulatePatternsStorage(Storage):
 class SimulatePatterns(Section):
     """Simulate scattering patterns of particles in random orientations."""
 
+    derived: ClassVar[tuple[str, ...]] = ("shapes.centers",)
+    """Keys whose default follows another key."""
+
     settings_version: SettingsVersion = settings_version()
     dimensions: Dimensions = setting(3, "3: particles turned in space; 2: objects of the plane across the beam, turned about it")
     structure_name: StructureName = structure_name()

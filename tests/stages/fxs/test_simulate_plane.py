@@ -108,7 +108,9 @@ def test_switches_leave_files_out(tmp_path):
 def test_default_centres_are_polar(tmp_path):
     path = tmp_path / "plain.yaml"
     path.write_text("dimensions: 2\n")
-    settings = load("simulate_ccd", str(path), tmp_path).model
+    loaded = load("simulate_ccd", str(path), tmp_path)
+    settings = loaded.model
+    assert loaded.changed == {"dimensions": 2}
     assert settings.shapes.centers[0] == (0.0, 0.0)
     assert settings.shapes.centers[2] == (140.0, pytest.approx(2 * np.pi / 5))
 
