@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.errors import DataError
+
+UNITS = 1e3
+"""Reciprocal lengths are reduced in units of 1e-3/Angstrom: the reduction counts what is below 1e-9 as nothing."""
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,27 @@ class Lattice:
         return float(np.linalg.norm(self.reciprocal, axis=0).min())
 
     @cached_property
+    def spacing(self) -> float:
+        """Distance of neighbouring reciprocal lattice points, 1/Angstrom: less than `shortest` where the cell is not reduced."""
+        lengths, angles = _cell(self.reciprocal)
+        reduced = gemmi.GruberVector(gemmi.UnitCell(*(UNITS * lengths).tolist(), *angles.tolist()), "P")
+        reduced.niggli_reduce()
+        return min(reduced.cell_parameters()[:3]) / UNITS
+
+    @cached_property
     def cell(self) -> tuple[float, float, float, float, float, float]:
         """Cell lengths (Angstrom) and angles alpha, beta, gamma (degrees)."""
-        lengths = np.linalg.norm(self.basis, axis=0)
-        cosines = (self.basis.T @ self.basis) / np.outer(lengths, lengths)
-        angles = np.degrees(np.arccos(np.clip([cosines[1, 2], cosines[0, 2], cosines[0, 1]], -1, 1)))
+        lengths, angles = _cell(self.basis)
         a, b, c = lengths.tolist()
         alpha, beta, gamma = angles.tolist()
         return a, b, c, alpha, beta, gamma
+
+
+def _cell(basis: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lengths of the columns, and the angles in degrees between second and third, first and third, first and second."""
+    lengths = np.linalg.norm(basis, axis=0)
+    cosines = (basis.T @ basis) / np.outer(lengths, lengths)
+    return lengths, np.degrees(np.arccos(np.clip([cosines[1, 2], cosines[0, 2], cosines[0, 1]], -1, 1)))
 
 
 @dataclass(frozen=True)
@@ -76,6 +94,13 @@ class VoxelGrid:
             raise DataError(
                 f"gw = {self.support:g} voxels is not below VN / 2 = {self.voxels_per_vector / 2:g}: the supports of neighbouring "
                 f"Bragg peaks overlap; choose a smaller gw or a larger VN"
+            )
+        apart = self.lattice.spacing * self.scale
+        if 2 * self.support >= apart * (1 - ROUNDING):
+            raise DataError(
+                f"gw = {self.support:g} voxels: the supports of neighbouring Bragg peaks overlap, because the cell "
+                f"{tuple(round(value, 3) for value in self.lattice.cell)} is not reduced: its reciprocal lattice points lie {apart:.2f} "
+                f"voxels apart, and not VN = {self.voxels_per_vector}; put the reduced cell into aux/basis-vec.dat, or choose a larger VN"
             )
 
     @property
