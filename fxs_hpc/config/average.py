@@ -38,7 +38,7 @@ class FindRotation(Section):
 
     alternates: ClassVar[Mapping[str, str]] = {"r_limit_ids ": "r_limit_ids", "r_limits_ids": "r_limit_ids"}
 
-    r_limit_ids: tuple[Index, ...] = setting(tuple(range(40)), "radial shells used for the rotational alignment")
+    r_limit_ids: tuple[Index, ...] = setting(tuple(range(40)), "radial shells (rings) used for the rotational alignment")
 
 
 class ResolutionMetrics(Section):
@@ -46,7 +46,9 @@ class ResolutionMetrics(Section):
 
     PRTF: bool = setting(True, "phase retrieval transfer function")
     FQCB: bool = setting(False, "overlap of the rotational invariants of averaged density and averaged amplitude, which needs no alignment")
-    pseudo_FSC: bool = setting(False, "Fourier shell correlation between the averages of two halves of the reconstructions")
+    pseudo_FSC: bool = setting(
+        False, "Fourier shell correlation between the averaged density and the averaged amplitude; that of two halves, FSC, is always made"
+    )
 
 
 class Normalization(Section):
@@ -62,9 +64,13 @@ class AverageOptions(Options):
     generate_average_vtk: bool = setting(True, "vtk/real_average.vts and vtk/reciprocal_average.vts")
     generate_aligned_vtk: bool = setting(False, "VTK of every aligned reconstruction")
     generate_input_vtk: bool = setting(False, "VTK of every input")
-    generate_rotation_metric_vtk: bool = setting(False, "VTK of the rotational correlation")
+    generate_rotation_metric_vtk: bool = setting(
+        False, "3D only: vtk/rotation_metric_<i>_0.vtr, the overlap with the reference over all rotations of each aligned input"
+    )
     save_settings: bool = setting(True, "write settings.yaml")
-    plot_resolution_metrics: bool = setting(True, "PRTF.png and the other curves")
+    plot_resolution_metrics: bool = setting(
+        True, "PRTF.png, FSC.png, FQCB.png and the picture of the average: sections.png, in the plane average.png"
+    )
 
 
 class AverageEntry(Entry):
@@ -139,7 +145,7 @@ class Average(Section):
     multi_process: MultiProcess = section(MultiProcess)
     selection: ReconstructionSelection = section(ReconstructionSelection)
     pointinvert_reference: bool = setting(False, "invert the reference, and so the average, through the origin")
-    alignment_error_limit: NotNegative = setting(
+    alignment_error_limit: Positive = setting(
         0.5,
         "reconstructions f whose difference from the reference g, int (f - g)^2 / int g^2 (a ratio of squares), is not below this are"
         " left out; another spelling: l2_error_limit",
@@ -147,11 +153,11 @@ class Average(Section):
     find_rotation: FindRotation = section(FindRotation)
     resolution_metrics: ResolutionMetrics = section(ResolutionMetrics)
     load_routine: Literal["load_reconstructions"] = setting("load_reconstructions", "how inputs are read")
-    use_masks: bool = setting(False, "align the densities inside their supports only")
+    use_masks: bool = setting(False, "search hand, rotation and shift on the densities inside their supports only")
     shifted_mask_threshold: Fraction = setting(0.5, "a voxel belongs to a shifted support from this value on")
     center_reconstructions: bool = setting(True, "shift the centre of mass to the origin")
     normalize_reconstructions: Normalization = section(Normalization)
-    average_normalization_min: NotNegative = setting(0.0, "d_min in average/normalized_real_density = (d - d_min) / (max Re d - d_min)")
+    average_normalization_min: NotNegative = setting(0.0, "d_min in normalized_real_density = (d - d_min) / (max Re d - d_min)")
     max_iterations: Count = setting(1, "rounds of alignment; from the second on the reference is the average of the round before")
     IO: AverageStorage = section(AverageStorage)
 

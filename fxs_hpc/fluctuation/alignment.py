@@ -20,8 +20,8 @@ from fxs_hpc.harmonics.wigner import Coefficients, inner_product
 class Volume:
     """One object: coefficients of its density and of the amplitude stored with it, and how it got here.
 
-    `matched` is what rotations are searched on (the density, or its part inside the support). `scaling_factor` is what density
-    and amplitude were divided by, `centre` (d,) in A what was moved to the origin first. The pose relative to the reference:
+    `matched` is what hand, rotation and shift are searched on (the density, or its part inside the support). `scaling_factor` is
+    what density and amplitude were divided by, `centre` (d,) in A what was moved to the origin first. The pose relative to the reference:
     `angles` of each round, (alpha, beta, gamma) or in the plane (alpha,), `shift` (d,) in A added up over the rounds, `inverted` the
     other hand, and `error`, int (f - g)^2 / int f^2 against the reference f.
     """
@@ -106,7 +106,7 @@ def _within(
 
 def moved_amplitude(space: FieldTransform, amplitude: Coefficients, centre: NDArray[np.floating]) -> Coefficients:
     """Amplitude of the density moved such that `centre` (d,) in A comes to the origin."""
-    return space.analyse(space.shifted(space.synthesise(amplitude), centre))
+    return space.moved_amplitudes((amplitude,), centre)[0]
 
 
 def moved(space: FieldTransform, density: Coefficients, centre: NDArray[np.floating]) -> Coefficients:
@@ -118,9 +118,8 @@ def _moved_together(
     space: FieldTransform, density: Coefficients, amplitude: Coefficients, centre: NDArray[np.floating]
 ) -> tuple[Coefficients, Coefficients]:
     """`moved` and `moved_amplitude` with one phase ramp."""
-    both = moved_amplitude(space, np.concatenate([space.amplitude(density), amplitude], axis=-1), centre)
-    width = density.shape[-1]
-    return space.density(both[..., :width]), both[..., width:]
+    first, second = space.moved_amplitudes((space.amplitude(density), amplitude), centre)
+    return space.density(first), second
 
 
 def other_hand(space: FieldTransform, volume: Volume) -> Volume:
@@ -191,7 +190,7 @@ def align(
     Returns
     -------
     Volume with the pose of this round added and its `error` against the reference. Of the two hands the one with the smaller
-    error is taken.
+    error of what is matched is taken.
     """
     n = space.radial.n_points
     f, g = reference.matched[..., :n], candidate.matched[..., :n]
@@ -210,7 +209,7 @@ def _better_hand(
     n = space.radial.n_points
     rotations = [space.find_rotation(reference.matched[..., :n], hand.matched[..., :n], weights) for hand in hands]
     errors = [
-        relative_error(reference.density, space.rotated(hand.density, angles), space.radial.r_weights)
+        relative_error(reference.matched, space.rotated(hand.matched, angles), space.radial.r_weights)
         for hand, angles in zip(hands, rotations)
     ]
     best = int(np.argmin(errors))
@@ -231,10 +230,19 @@ def _turned(space: FieldTransform, volume: Volume, angles: NDArray[np.float64]) 
 
 
 def _shifted_onto(space: FieldTransform, reference: Volume, volume: Volume) -> Volume:
-    centre = find_shift(space, reference.density, volume.density)
-    density, amplitude = _moved_together(space, volume.density, volume.amplitude, centre)
-    matched = density if volume.matched is volume.density else moved(space, volume.matched, centre)
+    centre = find_shift(space, reference.matched, volume.matched)
+    density, amplitude = _nudged(space, volume.density, volume.amplitude, centre)
+    matched = density if volume.matched is volume.density else _nudged(space, volume.matched, volume.amplitude, centre)[0]
     return replace(volume, density=density, amplitude=amplitude, matched=matched, shift=volume.shift - centre)
+
+
+def _nudged(
+    space: FieldTransform, density: Coefficients, amplitude: Coefficients, centre: NDArray[np.floating]
+) -> tuple[Coefficients, Coefficients]:
+    """A small shift: what transform and back leave out of the density (they are inverse to each other only nearly) is kept in place."""
+    transform = space.amplitude(density)
+    first, second = space.moved_amplitudes((transform, amplitude), centre)
+    return density + space.density(first - transform), second
 
 
 def find_shift(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fxs_hpc.errors import DataError
 from fxs_hpc.fluctuation.alignment import Volume, align, share_of_shells, shell_weights
 from fxs_hpc.fluctuation.averaging import accepted, mean_coefficients
 from fxs_hpc.fluctuation.field_transform import FieldTransform
@@ -96,12 +97,19 @@ def align_ensemble(
 def _refined(
     space: FieldTransform, ensemble: Ensemble, weights: NDArray[np.floating], error_limit: float, refine_shift: bool, apply: Apply
 ) -> Ensemble:
-    """All volumes laid onto the average of those accepted, from where they are."""
+    """All volumes laid onto the average of those accepted, from where they are; `DataError` if none agrees with it."""
     kept = [ensemble.volumes[i] for i in ensemble.accepted]
     density = mean_coefficients([volume.density for volume in kept])
     target = replace(kept[0], density=density, matched=mean_coefficients([volume.matched for volume in kept]))
     volumes = tuple(apply(lambda v: align(space, target, v, weights, refine_shift, from_here=True), ensemble.volumes))
-    return Ensemble(volumes, ensemble.reference, accepted([volume.error for volume in volumes], error_limit))
+    errors = [volume.error for volume in volumes]
+    kept_now = accepted(errors, error_limit)
+    if not kept_now:
+        raise DataError(
+            f"no reconstruction agrees with the average to alignment_error_limit {error_limit:g} (least error {min(errors):.3g}); "
+            "raise it, or set max_iterations to 1"
+        )
+    return Ensemble(volumes, ensemble.reference, kept_now)
 
 
 def _onto(

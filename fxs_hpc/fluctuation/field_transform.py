@@ -10,6 +10,7 @@ Fields on grids are (n_theta, n_phi, N) or (n_phi, N), here written (..., N).
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,11 @@ class FieldTransform(ABC):
             np.multiply(cosine, h, out=moved)
             moved += sine * self.point_inverted(h)
         return result
+
+    def moved_amplitudes(self, amplitudes: Sequence[Coefficients], centre: NDArray[np.floating]) -> list[Coefficients]:
+        """Coefficients of several amplitudes after `shifted`."""
+        moved = self.analyse(self.shifted(self.synthesise(np.concatenate(amplitudes, axis=-1)), centre))
+        return np.split(moved, np.cumsum([amplitude.shape[-1] for amplitude in amplitudes])[:-1], axis=-1)
 
     def inverted(self, coef: Coefficients) -> Coefficients:
         """The other hand: coefficients of conj f(-x), which has the same |F|^2 and conj F as amplitude."""

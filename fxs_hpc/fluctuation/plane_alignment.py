@@ -5,6 +5,8 @@ all m, c_m = sum_r w conj(f_m) g_m: a trigonometric polynomial. One FFT gives it
 circle), Newton's method its maximum between the grid points.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
@@ -62,9 +64,13 @@ class DiscFields(FieldTransform):
         return np.asarray(turned if np.iscomplexobj(field) else turned.real)
 
     def shifted(self, fields: NDArray[np.floating], centre: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Amplitude fields h times exp(+i q.centre), as complex numbers: where n_phi is odd, h(-q) lies between the points."""
+        """Fields h of one amplitude times exp(+i q.centre), as a complex field: where n_phi is odd, h(-q) lies between the points."""
         angle = self.radial.q * (self.directions @ np.asarray(centre, dtype=float))[:, None]
         return self.amplitude_fields(self.amplitude_of(fields) * np.exp(1j * angle), len(fields))
+
+    def moved_amplitudes(self, amplitudes: Sequence[Coefficients], centre: NDArray[np.floating]) -> list[Coefficients]:
+        """Coefficients of several amplitudes after `shifted`, each by itself."""
+        return [self.analyse(self.shifted(self.synthesise(amplitude), centre)) for amplitude in amplitudes]
 
     def rotated(self, coef: Coefficients, angles: NDArray[np.float64]) -> Coefficients:
         """Coefficients of the field turned by angles[0]."""

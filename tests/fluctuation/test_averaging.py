@@ -139,6 +139,11 @@ def test_further_rounds_align_to_the_average(ball, blobs):
     np.testing.assert_array_equal(align(ball, prepared[0], prepared[0], ball.radial.r_weights, from_here=True).inverted, False)
 
 
+def test_an_average_that_nothing_agrees_with_is_refused(ball, blobs):
+    with pytest.raises(DataError, match="alignment_error_limit"):
+        align_ensemble(ball, runs(ball, blobs, 2), ball.radial.r_weights, (0,), 1e-40, rounds=2)
+
+
 def test_shells_for_matching(ball, blobs):
     reference = runs(ball, blobs, 1)[0]
     given = matching_shells(ball, reference, range(2, 12), 80.0)

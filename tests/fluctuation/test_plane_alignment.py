@@ -184,7 +184,8 @@ def test_half_bit_curve_of_rings():
 
 
 def figures():
-    return plane_shapes.build(["disc", "triangle", "square"], [(0.0, 0), (28.0, 0.5), (30.0, 3.0)], [12, 14, 9], [30, 50, 40], [False] * 3, 0)
+    centres = [(0.0, 0), (28.0, 0.5), (30.0, 3.0)]
+    return plane_shapes.build(["disc", "triangle", "square"], centres, [12, 14, 9], [30, 50, 40], [False] * 3, 0)
 
 
 def test_comparison_with_exact_figures_and_with_samples(disc):

@@ -162,7 +162,7 @@ def _results(
         average = averaging.average(space, kept, apply, lambda i, fields: output.write_aligned(file, target, i, fields))
         result = summarise(settings, space, ensemble, average, inputs.candidates)
         comparison, runs = _comparison(found, context, inputs, space, ensemble, result, apply)
-        output.write_results(file, target, ensemble, result)
+        output.write_results(file, target, ensemble, result, settings.average_normalization_min)
         if comparison is not None:
             output.write_comparison(file, comparison, runs)
         if options.generate_rotation_metric_vtk:

@@ -60,14 +60,14 @@ def write_aligned(file: AverageWriter, target: Destination, position: int, field
         target.vtk("reciprocal_vtk", name, radial.q, {"amplitude": np.abs(fields.amplitude)})
 
 
-def write_results(file: AverageWriter, target: Destination, ensemble: Ensemble, result: Summary) -> None:
-    """Write averages, resolution curves and poses."""
+def write_results(file: AverageWriter, target: Destination, ensemble: Ensemble, result: Summary, minimum: float) -> None:
+    """Write averages, resolution curves and poses; `minimum` becomes 0 in the normalised densities."""
     _write_average(file, "average", result.fields, result.normalised)
     file.field("average/intensity_from_densities", result.average.intensity_from_densities)
     file.field("average/intensity_from_ft_densities", result.average.intensity_from_ft_densities)
     middle = centred(target.space, result.average)
     fields = grid_fields(target.space, middle.density, middle.amplitude)
-    _write_average(file, "centered_average", fields, normalised(fields.density))
+    _write_average(file, "centered_average", fields, normalised(fields.density, minimum))
     curves = {name: curve.mean for name, curve in result.curves.items()}
     spreads = {f"{name}_std": curve.std for name, curve in result.curves.items()}
     correlations = {"FSC": result.fsc, "FSC_half_bit": result.half_bit, "pseudo_FSC": result.pseudo, "FQCB": result.fqcb}

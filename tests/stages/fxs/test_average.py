@@ -1,89 +1,20 @@
 """average, from data.h5 files made up from a known object to everything it writes."""
 
 import os
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
+from made_up_runs import FOLDER, SHAPE, context, options, run, write_data, write_model
 
-from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.config.settings import build
 from fxs_hpc.errors import DataError, InputFileError
 from fxs_hpc.files.vts import read_vts
-from fxs_hpc.fluctuation import shapes
-from fxs_hpc.fluctuation.alignment import moved
-from fxs_hpc.fluctuation.fourier import BallTransform
-from fxs_hpc.fluctuation.so3 import euler_angles
-from fxs_hpc.fluctuation.true_object import truth_of_shapes
-from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
-from fxs_hpc.harmonics.wigner import rotate
+from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid
 from fxs_hpc.stages.fxs import average
 from fxs_hpc.stages.fxs.average_inputs import working_order
-from fxs_hpc.stages.fxs.context import Context
-from fxs_hpc.stages.fxs.workspace import Workspace
 
-CENTRES = [(0.0, 0, 0), (30.0, np.pi / 2, 0), (32.0, 1.0, 2.0), (28.0, 2.2, 4.0)]
-SOLIDS = shapes.build(["sphere"] * 4, CENTRES, [12, 14, 10, 12], [30, 50, 40, 20], [False] * 4, 0)
-ORDER = 12
-FOLDER = "data/fxs/reconstructions/3d_case/1_1_2030/run_0"
-SHAPE = (28, 20, 40)
 GRID_GROUPS = ("internal_grid", "input_meta/grids")
-
-
-def ball():
-    return BallTransform(RadialGrid(SHAPE[0], 0.45), AngularGrid(*SHAPE[1:]), ORDER)
-
-
-def write_data(path: Path, seeds, errors, dtype=np.float64, complex_density=False) -> None:
-    """Band-limited copies of the solids in random poses."""
-    transform = ball()
-    truth = truth_of_shapes(SOLIDS, transform).band_limited
-    radial, angular = transform.radial, transform.angular
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        for name, radii in (("real_grid", radial.r), ("reciprocal_grid", radial.q)):
-            grid = np.stack(np.meshgrid(radii, angular.theta, angular.phi, indexing="ij"), axis=-1)
-            file[f"configuration/internal_grid/{name}"] = grid
-        file["configuration/reciprocity_coefficient"] = radial.reciprocity
-        file["configuration/xray_wavelength"] = 1.2
-        for order in range(ORDER + 1):
-            file[f"projection_matrices/{order}"] = np.full((radial.n_points, 2), float(order))
-        for key, (seed, error) in enumerate(zip(seeds, errors)):
-            coef = rotate(truth, euler_angles(Rotation.random(random_state=seed)))
-            coef = transform.inverted(coef) if seed % 2 else coef
-            coef = moved(transform, coef, np.random.default_rng(seed).uniform(-3, 3, 3))
-            density = np.moveaxis(transform.synthesise(coef)[0], -1, 0).astype(dtype)
-            amplitude = np.moveaxis(transform.amplitude_of(transform.synthesise(transform.amplitude(coef))), -1, 0)
-            group = file.create_group(f"reconstruction_results/{key}")
-            group["last_real_density"] = density + 0j if complex_density else density
-            group["last_reciprocal_density"] = amplitude.astype(np.result_type(dtype, np.complex64))
-            group["support_mask"] = np.broadcast_to((radial.r < 60)[:, None, None], SHAPE)
-            group["error_dict/main"] = [0.1, error]
-            group["error_dict/real/l2_projection_diff"] = [0.2, 2 * error]
-
-
-def write_model(home: Path) -> None:
-    r, theta, phi = np.linspace(0.2, 60, 200), np.linspace(0.02, np.pi - 0.02, 90), 2 * np.pi * np.arange(180) / 180
-    np.savez(home / "model.npz", density=shapes.density_on(SOLIDS, r, theta, phi), r=r, theta=theta, phi=phi)
-
-
-def context(home: Path, settings, said: list, precision="double", threads=2) -> Context:
-    return Context(Workspace.of(home, settings), RunConfig(home), threads, precision, False, home / "a.yaml", said.append, "average case")
-
-
-def run(home: Path, precision="double", **changes):
-    """Run the stage; returns result folder and what was said."""
-    tree = {
-        "structure_name": "case",
-        "reconstruction_files": ["3d_case/1_1_2030/run_0/data.h5"],
-        "find_rotation": {"r_limit_ids": list(range(2, 14))},
-        **changes,
-    }
-    settings, _ = build("average", tree)
-    said: list[str] = []
-    return average.run(settings, context(home, settings, said, precision)), "\n".join(said)
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +27,10 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(home):
-    options = {"generate_aligned_vtk": True, "generate_input_vtk": True, "generate_rotation_metric_vtk": True}
     changes = {
         "model": "model.npz",
-        "IO": {"files": {"average_results": {"options": options}}},
-        "resolution_metrics": {"pseudo_FSC": True},
+        "IO": options(generate_aligned_vtk=True, generate_input_vtk=True, generate_rotation_metric_vtk=True),
+        "resolution_metrics": {"pseudo_FSC": True, "FQCB": True},
         "selection": {"error_limit": 0.01},
     }
     return run(home, **changes)
@@ -144,6 +74,7 @@ def test_average_is_over_all_inputs_and_finds_the_object(result):
         assert max(file["alignment/errors"][()]) < 3e-3
         assert file["alignment/inverted"][()].sum() in (1, 2, 3)
         assert np.min(np.abs(file["resolution_metrics/PRTF"][:20])) > 0.99
+        assert file["resolution_metrics/FQCB"][:16].min() > 0.99
         assert file["resolution_metrics/FSC"][:20].min() > 0.99 and file["resolution_metrics/pseudo_FSC"][:20].min() > 0.99
         assert file["comparison/band_limited"][()] > 0.99
         assert abs(file["comparison/scale"][()] - 1) < 0.03
@@ -164,7 +95,7 @@ def test_inputs_are_the_inputs_in_the_order_of_their_errors(result, home):
 
 def test_pictures_vtk_and_settings_are_written(result, home):
     folder, said = result
-    pictures = ("PRTF.png", "FSC.png", "comparison.png", "sections.png")
+    pictures = ("PRTF.png", "FSC.png", "FQCB.png", "comparison.png", "sections.png")
     for name in (*pictures, "settings.yaml", "vtk/real_aligned_3.vts", "vtk/real_input_2.vts", "vtk/rotation_metric_1_0.vtr"):
         assert (folder / name).stat().st_size > 1000, name
     scalars = read_vts(folder / "vtk/real_average.vts").scalars
@@ -279,12 +210,14 @@ def test_plan_before_and_after_the_inputs_exist(home, tmp_path):
 
 def test_working_order_on_fine_and_on_coarse_grids():
     class Source:
-        def __init__(self, n_theta, n_phi, used):
-            self.angular, self.used_order = AngularGrid(n_theta, n_phi), used
+        def __init__(self, angular, used):
+            self.angular, self.used_order = angular, used
 
-    assert working_order(Source(108, 216, 63)) == 76
-    assert working_order(Source(72, 140, 64)) == 69
-    assert working_order(Source(32, 20, 9)) == 9
+    assert working_order(Source(AngularGrid(108, 216), 63)) == 76
+    assert working_order(Source(AngularGrid(72, 140), 64)) == 69
+    assert working_order(Source(AngularGrid(32, 20), 9)) == 9
+    assert working_order(Source(CircleGrid.alias_free(76, 63), 63)) >= 76
+    assert working_order(Source(CircleGrid(31), 14)) == 15
 
 
 def test_parallel_map_keeps_the_order():
