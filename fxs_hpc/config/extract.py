@@ -1,7 +1,7 @@
 """Settings of `extract`: from cross-correlations, shapes or a density to rotational invariants and projection matrices."""
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
