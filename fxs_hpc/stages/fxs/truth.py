@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from fxs_hpc.errors import InputFileError
-from fxs_hpc.files.ccd import read_model
+from fxs_hpc.files.ccd import read_any_model
 from fxs_hpc.fluctuation import shapes
 from fxs_hpc.fluctuation.plane_shapes import PlaneModel
 from fxs_hpc.fluctuation.true_object import Model
@@ -66,7 +66,7 @@ def _dimensions(model: Model) -> int:
 def _read(path: Path) -> Model | None:
     if not path.is_file():
         raise InputFileError(f"{path}: no such file; the setting model names it as the true object. Set model to False to do without")
-    return _read_npz(path) if path.suffix == ".npz" else read_model(path)
+    return _read_npz(path) if path.suffix == ".npz" else read_any_model(path)
 
 
 def _read_npz(path: Path) -> Model:
@@ -92,7 +92,7 @@ def _simulation_behind(data: Path) -> FoundModel | None:
         if found is None or not found.is_file():
             return None
         path = found.resolve()
-        model = read_model(path)
+        model = read_any_model(path)
         if model is not None:
             return FoundModel(path, model)
     return None
