@@ -1,4 +1,4 @@
-"""How good merged intensities are, shell by shell: CC1/2, CC*, Rsplit, completeness, multiplicity, I / sigma, and the resolution.
+"""How good merged intensities are, shell by shell: CC1/2, CC*, Rsplit, completeness, multiplicity, I / sigma.
 
 Karplus & Diederichs, Science 336 (2012) 1030 (CC1/2, CC*); White et al., J. Appl. Cryst. 45 (2012) 335 (Rsplit).
 """
@@ -7,12 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from fxs_hpc.emc.merging import Merged
-
-LIMIT = 0.3
-"""CC1/2 at which the data are said to end."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ def pearson(a: NDArray, b: NDArray) -> float:
 
 def cc_star(cc_half: NDArray) -> NDArray[np.float64]:
     """Correlation with the unknown truth, sqrt(2 CC1/2 / (1 + CC1/2)); nan for CC1/2 < 0."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         return np.sqrt(2 * cc_half / (1 + cc_half))
 
 
@@ -113,29 +109,6 @@ def statistics(halves: tuple[Merged, Merged], merged: Merged, possible: NDArray,
         _means(merged.multiplicity.astype(float), there, count),
         _means(signal, there, count),
     )
-
-
-def resolution(shells: Shells, limit: float = LIMIT) -> float | None:
-    """Resolution in Angstrom at which the fitted CC1/2 falls to `limit`; None where it stays above to the end of the data.
-
-    The fit is CC1/2(s) = (1 - tanh((s - s0) / r)) / 2 in s = q^2, weighted by the number of pairs (the form of Aimless,
-    Evans & Murshudov, Acta Cryst. D69 (2013) 1204): 1 / (1 + noise / signal) with intensities that fall with a B factor. Nothing is
-    extrapolated: a value beyond the last shell counts as none.
-    """
-    good = np.isfinite(shells.cc_half) & (shells.pairs >= 3)
-    if good.sum() < 3:
-        return None
-    s, cc, weight = shells.mean_q[good] ** 2, shells.cc_half[good], np.sqrt(shells.pairs[good])
-    span = float(s.max() - s.min())
-
-    def misfit(parameters: NDArray) -> NDArray[np.float64]:
-        return weight * ((1 - np.tanh((s - parameters[0]) / parameters[1])) / 2 - cc)
-
-    starts = ((centre, span / 4) for centre in (s.min() + span / 2, s.max(), s.max() + span))
-    bounds = ((-np.inf, span * 1e-3), (np.inf, np.inf))
-    centre, width = min((least_squares(misfit, start, bounds=bounds) for start in starts), key=lambda fit: fit.cost).x
-    end = centre + width * np.arctanh(1 - 2 * limit)
-    return float(1 / np.sqrt(end)) if 0 < end <= shells.edges[-1] ** 2 else None
 
 
 def _shell(q: NDArray, edges: NDArray) -> NDArray[np.int64]:

@@ -5,17 +5,18 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from fxs_hpc.emc.shell_statistics import LIMIT, Shells
+from fxs_hpc.emc.resolution import LIMIT, Resolution
+from fxs_hpc.emc.shell_statistics import Shells
 from fxs_hpc.report.figure import BLUE, GREY, ORANGE, RED, blank, plain, save
 
 
-def draw(path: Path, shells: Shells, resolution: float | None) -> None:
+def draw(path: Path, shells: Shells, resolution: Resolution) -> None:
     """Draw CC1/2, CC*, Rsplit, completeness and I / sigma of the shells.
 
     Parameters
     ----------
-    resolution : float or None
-        In Angstrom; marked where it is known.
+    resolution : Resolution
+        Marked where it is known, with its error.
     """
     canvas = blank(7.5, 7.5, right=0.8)
     upper, lower = canvas.subplots(2, 1, sharex=True, gridspec_kw={"hspace": 0.25})
@@ -30,14 +31,16 @@ def draw(path: Path, shells: Shells, resolution: float | None) -> None:
     save(canvas, path)
 
 
-def _agreement(axes: Axes, shells: Shells, resolution: float | None) -> None:
+def _agreement(axes: Axes, shells: Shells, resolution: Resolution) -> None:
     plain(axes, "agreement of two independent halves", "", "")
     axes.plot(shells.mean_q, shells.cc_half, "o-", color=BLUE, label="CC1/2")
     axes.plot(shells.mean_q, shells.cc_star, "s--", color=GREY, label="CC*")
     axes.plot(shells.mean_q, shells.r_split, "^:", color=ORANGE, label="Rsplit")
     axes.axhline(LIMIT, color=GREY, linewidth=0.8)
-    if resolution:
-        axes.axvline(1 / resolution, color=RED, linewidth=1, label=f"CC1/2 = {LIMIT} at {resolution:.2f} Å")
+    if resolution.angstrom and resolution.error is not None:
+        axes.axvline(1 / resolution.angstrom, color=RED, linewidth=1, label=f"CC1/2 = {LIMIT} at {resolution.angstrom:.2f} Å")
+        half = resolution.error / resolution.angstrom**2
+        axes.axvspan(1 / resolution.angstrom - half, 1 / resolution.angstrom + half, color=RED, alpha=0.12, linewidth=0)
     lowest = np.nanmin(shells.cc_half) if np.any(np.isfinite(shells.cc_half)) else 0.0
     axes.set_ylim(min(0.0, float(lowest)) - 0.02, 1.05)
     axes.legend(loc="center left", frameon=False)

@@ -1,11 +1,14 @@
 """CC1/2 and its kin."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fxs_hpc.emc.lattice import Lattice
 from fxs_hpc.emc.merging import Merged, common, merge, orbits
-from fxs_hpc.emc.shell_statistics import cc_star, equal_volume_edges, linear_edges, pearson, r_split, resolution, statistics
+from fxs_hpc.emc.resolution import resolution
+from fxs_hpc.emc.shell_statistics import cc_star, equal_volume_edges, linear_edges, pearson, r_split, statistics
 
 
 def test_cc_half_of_the_reference_run(reference_data):
@@ -52,16 +55,63 @@ def test_cc_half_and_cc_star_of_known_noise():
     assert shells.multiplicity[0] == 2 and shells.completeness[0] == 1
 
 
+def shells_of(noise, count=30000, shells=20, seed=5):
+    halves, full, hkl, reciprocal, _ = synthetic(noise, count=count, seed=seed)
+    return statistics(halves, full, hkl, reciprocal, equal_volume_edges(0.03, 0.5, shells))
+
+
+def falling(q, end=0.4):
+    """CC1/2 = 1 / (1 + sigma^2) = 0.3 at sigma^2 = 7 / 3; noise over signal grows as exp(B q^2), as intensities fall with a B factor."""
+    return np.sqrt(7 / 3) * np.exp(20 * (q**2 - end**2))
+
+
 def test_resolution_is_where_the_known_curve_falls_to_the_limit():
-    # CC1/2 = 1 / (1 + sigma^2) = 0.3 at sigma^2 = 7 / 3; noise over signal grows as exp(B q^2), as intensities fall with a B factor.
-    halves, full, hkl, reciprocal, _ = synthetic(lambda q: np.sqrt(7 / 3) * np.exp(20 * (q**2 - 0.4**2)), count=30000)
-    shells = statistics(halves, full, hkl, reciprocal, equal_volume_edges(0.03, 0.5, 20))
-    assert 1 / resolution(shells) == pytest.approx(0.4, abs=0.012)
+    found = resolution(shells_of(falling))
+    assert 1 / found.angstrom == pytest.approx(0.4, abs=0.012) and abs(found.angstrom - 2.5) < 3 * found.error < 0.3
+    assert found.words == f"{found.angstrom:.2f} +- {found.error:.2f} Angstrom"
 
 
-def test_data_that_do_not_end_have_no_end():
-    halves, full, hkl, reciprocal, _ = synthetic(lambda q: np.full(len(q), 0.1))
-    assert resolution(statistics(halves, full, hkl, reciprocal, equal_volume_edges(0.03, 0.5, 10))) is None
+def test_the_error_of_the_resolution_is_honest():
+    """Over repetitions the deviations are about as large as said; not larger."""
+    for count, shells in ((1500, 8), (300, 6)):
+        found = [resolution(shells_of(falling, count=count, shells=shells, seed=seed)) for seed in range(60)]
+        pulls = np.array([(one.angstrom - 2.5) / one.error for one in found if one.angstrom])
+        # a standard deviation of 60 numbers is good to 9 %
+        assert len(pulls) > 55 and 0.7 < np.std(pulls) < 1.3 and np.mean(np.abs(pulls) < 2) > 0.85
+
+
+@pytest.mark.parametrize("level", [0.02, 0.1, 0.7])
+def test_data_that_do_not_end_have_no_end(level):
+    found = resolution(shells_of(lambda q: np.full(len(q), level), shells=10))
+    assert found.angstrom is None and found.error is None and found.words == "not reached: CC1/2 stays above 0.3 to 2.00 Angstrom"
+
+
+@pytest.mark.parametrize("count", [60, 400, 30000])
+def test_noise_alone_has_no_resolution(count):
+    """Whatever curve happens to fit it; in one of 300 sets of noise the mean exceeds three standard errors."""
+    for seed in range(30):
+        found = resolution(shells_of(lambda q: np.full(len(q), 1e4), count=count, shells=6, seed=seed))
+        assert found.angstrom is None and "not reached" not in found.words, (seed, found)
+
+
+def test_a_weak_correlation_everywhere_is_below_from_the_start():
+    found = resolution(shells_of(lambda q: np.full(len(q), 2.5), shells=10))
+    assert found.angstrom is None and found.words == "none: CC1/2 lies below 0.3 from the lowest shell on"
+
+
+def test_few_reflections():
+    """With too few the answer is that nothing can be said; with some, a value has an error that says what it is worth."""
+    assert resolution(shells_of(falling, count=4)).words.startswith("unknown: only ")
+    for seed in range(20):
+        found = resolution(shells_of(falling, count=100, shells=5, seed=seed))
+        assert found.angstrom is None or abs(found.angstrom - 2.5) < max(4 * found.error, 0.3), (seed, found)
+
+
+def test_shells_without_pairs_do_not_count():
+    made = shells_of(falling)
+    holes = replace(made, cc_half=np.where(np.arange(20) % 3 == 0, np.nan, made.cc_half))
+    assert resolution(holes).angstrom == pytest.approx(resolution(made).angstrom, abs=0.05)
+    assert resolution(replace(made, pairs=np.full(20, 2))).words.startswith("unknown: only 0 shells")
 
 
 def test_r_split_of_known_noise():

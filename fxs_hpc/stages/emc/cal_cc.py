@@ -13,6 +13,7 @@ from fxs_hpc.config.emc.orientation import Crystal
 from fxs_hpc.emc import shell_statistics
 from fxs_hpc.emc.merging import Merged, common, orbits
 from fxs_hpc.emc.reflections import complete_reflections
+from fxs_hpc.emc.resolution import LIMIT, resolution
 from fxs_hpc.emc.shell_statistics import Shells
 from fxs_hpc.emc.space_groups import symmorphic
 from fxs_hpc.emc.symmetry import LaueGroup
@@ -84,10 +85,9 @@ def _compare(context: Context, halves: tuple[Merged, Merged], merged: Merged, gr
     _write_csv(target / "shells.csv", found)
     for line in table(found):
         context.say(f"  {line}")
-    end = shell_statistics.resolution(found)
+    end = resolution(found)
     overall = shell_statistics.pearson(halves[0].intensity, halves[1].intensity)
-    limit = f"{end:.2f} Angstrom" if end else f"not reached: CC1/2 stays above {shell_statistics.LIMIT} to {1 / q.max():.2f} Angstrom"
-    context.say(f"CC1/2 of all {overall:.4f}; resolution where CC1/2 falls to {shell_statistics.LIMIT}: {limit}")
+    context.say(f"CC1/2 of all {overall:.4f}; resolution where CC1/2 falls to {LIMIT}: {end.words}")
     emc_resolution.draw(target / "resolution.png", found, end)
 
 
