@@ -7,7 +7,7 @@ import yaml
 from fxs_hpc.config.settings import build
 from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.ccd import write_ccd
-from fxs_hpc.fluctuation import shapes
+from fxs_hpc.fluctuation import plane_shapes, shapes
 from fxs_hpc.fluctuation.correlation import CrossCorrelation
 from fxs_hpc.stages.fxs.truth import find_model
 from fxs_hpc.stages.fxs.workspace import Workspace
@@ -23,6 +23,16 @@ def write_simulation(path, with_model=True):
     grid = np.linspace(1, 20, 5), np.linspace(0.1, 3, 6), np.linspace(0, 6, 7)
     model = shapes.Model(solids, *grid, shapes.density_on(solids, *grid)) if with_model else None
     data = CrossCorrelation(3, np.ones(2), np.ones(4), 1.0, np.ones(2), {"I1I1": np.ones((2, 2, 4))}, n_particles=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_ccd(path, data, model=model)
+    return path
+
+
+def write_plane_simulation(path):
+    figures = plane_shapes.build(["disc"], [(5.0, 1.0)], [10], [2.0], [False], 0)
+    grid = np.linspace(1, 20, 5), np.linspace(0, 6, 7)
+    model = plane_shapes.PlaneModel(figures, *grid, plane_shapes.density_on(figures, *grid))
+    data = CrossCorrelation(2, np.ones(2), np.ones(4), 1.0, np.ones(2), {"I1I1": np.ones((2, 2, 4))}, n_particles=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_ccd(path, data, model=model)
     return path
@@ -57,6 +67,23 @@ def test_automatic_finds_nothing_for_measured_data(tmp_path):
 def test_latest_simulation_of_the_structure(tmp_path):
     ccd = write_simulation(tmp_path / "data/fxs/ccd/3d_case.h5")
     assert find_model("latest", [], workspace(tmp_path), 3).path == ccd
+
+
+def test_simulation_of_the_plane(tmp_path):
+    ccd = write_plane_simulation(tmp_path / "data/fxs/ccd/2d_case.h5")
+    data = chain(tmp_path, ccd)
+    for found in (find_model("latest", [], workspace(tmp_path), 2), find_model("auto", [data], workspace(tmp_path), 2)):
+        assert found.path.resolve() == ccd.resolve() and found.model.shapes[0].kind == "disc" and found.model.density.shape == (5, 7)
+    # Reconstructions in space do not come from it.
+    assert find_model("auto", [data], workspace(tmp_path), 3) is None
+    with pytest.raises(InputFileError, match="2 dimensions, the reconstructions have 3"):
+        find_model(str(ccd), [], workspace(tmp_path), 3)
+
+
+def test_samples_of_a_density_of_the_plane(tmp_path):
+    np.savez(tmp_path / "m.npz", density=np.ones((3, 5)), r=np.arange(3.0), phi=np.arange(5.0))
+    found = find_model("m.npz", [], workspace(tmp_path), 2)
+    assert found.model.shapes == () and found.model.density.shape == (3, 5)
 
 
 def test_samples_of_a_density(tmp_path):
