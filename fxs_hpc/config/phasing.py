@@ -198,7 +198,7 @@ class NumberOfParticles(Section):
     """Particles per pattern."""
 
     initial: Positive = setting(1.0, "number N of particles per pattern; the l = 0 coefficient is divided by sqrt(N)")
-    estimate: bool = setting(False, "find the number while phasing")
+    estimate: bool = setting(False, "find the number while phasing; see fxs.md, Number of particles, for what can be expected")
     settings: EstimateParticles = section(EstimateParticles)
 
 

@@ -192,6 +192,8 @@ def _assumed(search: ParticleSearch, progress: Progress) -> float:
 
 def _count_particles(engine: Engine, search: ParticleSearch, progress: Progress) -> None:
     """Try every candidate from the present density and go on from there with the one of least error."""
+    if search.settled(progress.particles.get("fraction", ())):
+        return
     density, assumed, errors = engine.density(), _assumed(search, progress), []
     for number in search.candidates:
         engine.replace(density)

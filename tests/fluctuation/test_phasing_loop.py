@@ -260,6 +260,12 @@ def test_counting_particles(project: bool) -> None:
     assert progress.best_step == (2 if project else 0) and len(engine.told("remember")) == (3 if project else 1)
 
 
+def test_a_settled_number_stays() -> None:
+    operations = schedule([block("a", [Method("ER", 1, counts_particles=True)], 4)])
+    _, progress = carried_out(operations, [0.1, *valley(6.3), 0.2, *valley(6.2), 0.3, 0.4], COUNTING)
+    assert progress.particles["assumed"] == pytest.approx([16, 6.3, 6.2, 6.2]) and len(progress.particles["estimated"]) == 2
+
+
 def test_a_continued_run_assumes_what_was_found() -> None:
     progress = phasing.Progress(position=3, particles={"estimated": [9.0, 6.0]})
     engine = Script([])
