@@ -8,6 +8,7 @@ from fxs_hpc.stages.cores import limited
 from fxs_hpc.stages.fxs import extract_matrices, extract_output, settings_copy
 from fxs_hpc.stages.fxs.context import Context, Plan
 from fxs_hpc.stages.fxs.extract_correlation import CorrelationSource
+from fxs_hpc.stages.fxs.extract_files import input_files
 from fxs_hpc.stages.fxs.extract_model import DensitySource, ShapesSource
 from fxs_hpc.stages.fxs.extract_source import Source
 
@@ -40,7 +41,7 @@ def run(settings: Extract, context: Context) -> Path:
     """Extract and write proj_data.h5 with its companions; returns the result folder."""
     workspace, options = context.workspace, settings.IO.files.invariants.options
     source = source_of(settings, context)
-    inputs = source.inputs()
+    inputs = input_files(settings, context)
     number = workspace.next_run("invariants_archive")
     target = workspace.file("invariants", run=number)
     with limited(context.threads) as threads:

@@ -3,7 +3,7 @@
 Orders above max_order that the angles resolve are solved for as well, so that they do not leak into those that are kept.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.config.extract import DataSetSettings, Extract
-from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.ccd import open_ccd
 from fxs_hpc.fluctuation import extraction, plane_extraction
 from fxs_hpc.fluctuation.circular import Blocks, components, fourier_components
@@ -22,6 +21,7 @@ from fxs_hpc.fluctuation.preparation import Means, prepared_blocks
 from fxs_hpc.parallel.threads import over
 from fxs_hpc.report import invariants as pictures
 from fxs_hpc.stages.fxs.context import Context
+from fxs_hpc.stages.fxs.extract_files import correlation_file, mask_file
 from fxs_hpc.stages.fxs.extract_input import check, means_of, preparation
 from fxs_hpc.stages.fxs.extract_source import Invariants, SourcePlan
 
@@ -37,15 +37,8 @@ class CorrelationSource:
 
     @property
     def path(self) -> Path:
-        """The file of the correlations; in the plane also the one that `correlate` made, which serves both but is named as in space."""
-        workspace = self.context.workspace
-        try:
-            return workspace.find("ccd")
-        except InputFileError:
-            other = workspace.file("ccd", dimensions=3)
-            if self.settings.dimensions == 3 or not other.is_file():
-                raise
-            return other
+        """The file of the correlations."""
+        return correlation_file(self.settings, self.context)
 
     @contextmanager
     def opened(self) -> Iterator[CrossCorrelation]:
@@ -54,12 +47,6 @@ class CorrelationSource:
         with open_ccd(self.path, options.fields) as data:
             check(self.settings, self.path, data)
             yield data
-
-    def inputs(self) -> Sequence[Path]:
-        """The correlations and the masks."""
-        solvers = [self._solver(name) for name in self.settings.cross_correlation.datasets_to_process]
-        masks = [solver.cc_mask.direct.path for solver in solvers if solver.cc_mask.type == "direct"]
-        return [self.path.resolve(), *(self.context.workspace.home / path for path in dict.fromkeys(masks))]
 
     def plan(self, threads: int) -> SourcePlan:
         """Looks into the file for its size."""
@@ -136,7 +123,7 @@ class CorrelationSource:
         """The prepared correlation, and what was subtracted from it."""
         solver, means = self._solver(name), means_of(data, name)
         subtract = solver.modify_cc.subtract_average_intensity and means is not None
-        prepared = preparation(solver, data, name, self.context.workspace.home, subtract)
+        prepared = preparation(solver, data, name, mask_file(self.settings, self.context, name), subtract)
         mean = data.average_intensity if means is None else means
         return prepared_blocks(data.correlation[name], mean, prepared), mean if subtract else None
 

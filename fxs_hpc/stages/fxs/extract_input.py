@@ -21,19 +21,19 @@ def means_of(data: CrossCorrelation, name: str) -> Means | None:
     return squared if name == "I2I2" else (squared, data.average_intensity)
 
 
-def preparation(solver: DataSetSettings, data: CrossCorrelation, name: str, home: Path, subtract: bool) -> Preparation:
-    """What the settings want done to a correlation before it is solved."""
+def preparation(solver: DataSetSettings, data: CrossCorrelation, name: str, mask_file: Path | None, subtract: bool) -> Preparation:
+    """What the settings want done to a correlation before it is solved; `mask_file` holds the mask of type direct."""
     modify = solver.modify_cc
-    mask, mirror_mask = masks(solver, data, name, home)
+    mask, mirror_mask = masks(solver, data, name, mask_file)
     zero = solver.masked_values_to_zero
     return Preparation(subtract, modify.pi_periodicity, modify.q1q2_symmetric, mask, mirror_mask, zero)
 
 
-def masks(solver: DataSetSettings, data: CrossCorrelation, name: str, home: Path) -> tuple[Mask | None, Mask | None]:
+def masks(solver: DataSetSettings, data: CrossCorrelation, name: str, mask_file: Path | None) -> tuple[Mask | None, Mask | None]:
     """The mask of the settings, and the one of C(q2, q1, Delta) where it is another."""
     given = solver.cc_mask
-    if given.type == "direct":
-        return array_masks(read_mask(home / given.direct.path, name, data.correlation[name].shape))
+    if mask_file is not None:
+        return array_masks(read_mask(mask_file, name, data.correlation[name].shape))
     if given.type == "pixel_arc":
         return arc_mask(data.q, data.delta, data.wavelength, given.pixel_arc.pixel_size, given.pixel_arc.mask_at_pi), None
     if given.type == "pixel_flat":

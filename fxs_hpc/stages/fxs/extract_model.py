@@ -1,6 +1,5 @@
 """extract from shapes or a density: the harmonics of the intensity are computed, and no correlation is needed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from fxs_hpc.config.extract import Extract
 from fxs_hpc.config.simulate_ccd import SimulateCcd
-from fxs_hpc.errors import SettingsError
 from fxs_hpc.files.density_files import read_density
 from fxs_hpc.files.plane_density_files import read_plane_density
 from fxs_hpc.fluctuation import correlation, invariants, plane_scattering, plane_shapes, scattering, shapes
@@ -27,6 +25,7 @@ from fxs_hpc.parallel.communicator import Alone
 from fxs_hpc.stages.fxs.ball_simulation import BallSimulation
 from fxs_hpc.stages.fxs.context import Context
 from fxs_hpc.stages.fxs.disc_simulation import DiscSimulation
+from fxs_hpc.stages.fxs.extract_files import density_file
 from fxs_hpc.stages.fxs.extract_source import Invariants, SourcePlan
 from fxs_hpc.stages.fxs.pattern_objects import SAMPLES_PER_PERIOD
 from fxs_hpc.stages.fxs.plane_target import PlaneSubject
@@ -50,10 +49,6 @@ class ShapesSource:
             for name in ("dimensions", "structure_name", "seed", "grid", "fourier_transform", "shapes", "shape_size", "n_particles")
         }
         return simulation(SimulateCcd.model_validate({**tree, "cross_correlation": {"xray_wavelength": given.xray_wavelength}}))
-
-    def inputs(self) -> Sequence[Path]:
-        """None."""
-        return ()
 
     def plan(self, threads: int) -> SourcePlan:
         """As that of `simulate_ccd`."""
@@ -89,11 +84,7 @@ class DensitySource:
     @property
     def path(self) -> Path:
         """The file."""
-        return self.context.workspace.home / self.settings.density.path
-
-    def inputs(self) -> Sequence[Path]:
-        """The file of the density."""
-        return (self.path.resolve(),)
+        return density_file(self.settings, self.context)
 
     def plan(self, threads: int) -> SourcePlan:
         """Reads the density."""
@@ -120,8 +111,6 @@ class DensitySource:
 
     def _read(self) -> tuple[SpaceSubject | PlaneSubject, RadialGrid]:
         """The object with its grid; where the settings leave max_q open it follows from oversampling."""
-        if not self.path.is_file():
-            raise SettingsError(f"density.path: {self.path}: no such file")
         found = read_plane_density(self.path) if self.settings.dimensions == 2 else read_density(self.path)
         grid = self._grid(radius_of(found))
         step = 2 * np.pi / grid.q_max / SAMPLES_PER_PERIOD

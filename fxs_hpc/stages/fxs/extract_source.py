@@ -1,6 +1,6 @@
 """What every way of `extract` to invariants hands to the rest of the stage, and what it is asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -49,10 +49,6 @@ class Source(Protocol):
 
     def plan(self, threads: int) -> SourcePlan:
         """What it will take."""
-        ...
-
-    def inputs(self) -> Sequence[Path]:
-        """Files whose contents go into the result."""
         ...
 
     def solved(self, threads: int) -> Invariants:

@@ -12,6 +12,7 @@ from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.checkpoint import CHECKPOINTS
 from fxs_hpc.files.pattern_lists import digest
 from fxs_hpc.stages import provenance
+from fxs_hpc.stages.fxs import extract_files
 from fxs_hpc.stages.fxs.context import Context
 from fxs_hpc.stages.fxs.pattern_inputs import input_files, object_files, patterns_of
 from fxs_hpc.stages.fxs.workspace import Workspace
@@ -32,7 +33,7 @@ _PRODUCTS = {
     "simulate_ccd": _Product("ccd", None),
     "simulate_patterns": _Product("patterns", "object"),
     "correlate": _Product("ccd", "input_file_list"),
-    "extract": _Product("invariants", "ccd", "extraction_settings.yaml"),
+    "extract": _Product("invariants", "invariant_source", "extraction_settings.yaml"),
     "reconstruct": _Product("reconstructions", "invariants"),
     "average": _Product("average_results", "reconstructions"),
 }
@@ -83,6 +84,8 @@ def _inputs(product: _Product, settings: Any, context: Context) -> list[Path]:
         return object_files(settings, context)
     if product.source == "input_file_list":
         return input_files(settings, context)
+    if product.source == "invariant_source":
+        return extract_files.input_files(settings, context)
     return [context.workspace.find(product.source)]
 
 

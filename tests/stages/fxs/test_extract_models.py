@@ -6,7 +6,7 @@ import pytest
 import yaml
 from extract_stage import SILENT, found, stage, storage
 
-from fxs_hpc.errors import SettingsError
+from fxs_hpc.errors import InputFileError, SettingsError
 from fxs_hpc.files.ccd import read_ccd, write_ccd
 from fxs_hpc.files.vts import write_plane_vts, write_vts
 from fxs_hpc.fluctuation import plane_shapes, shapes
@@ -17,6 +17,7 @@ from fxs_hpc.harmonics.circular import CircularTransform
 from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid, RadialGrid
 from fxs_hpc.harmonics.spherical import SphericalTransform
 from fxs_hpc.stages.fxs import extract
+from fxs_hpc.stages.fxs.finished import finished
 
 ORDER, N_Q, Q_MAX = 8, 12, 0.2
 GRID = {"max_q": Q_MAX, "max_order": ORDER, "n_radial_points": N_Q}
@@ -188,6 +189,19 @@ def test_plans_and_provenance(tmp_path):
     assert source.endswith("a.mrc")
 
 
+def test_a_finished_run_is_known_by_what_it_read(tmp_path):
+    write_blobs(tmp_path / "a.mrc")
+    of_file = {"extraction_mode": "density", "density": {"path": "a.mrc"}, "grid": GRID, "max_order": 4, "structure_name": "blobs"}
+    assert finished("extract", *stage(tmp_path, **of_file)) is None
+    folder, _ = found(tmp_path, **of_file)
+    assert finished("extract", *stage(tmp_path, **of_file)) == folder
+    (tmp_path / "a.mrc").unlink()
+    assert finished("extract", *stage(tmp_path, **of_file)) is None
+    folder, _ = found(tmp_path, **shape_settings(2))
+    assert finished("extract", *stage(tmp_path, **shape_settings(2))) == folder
+    assert finished("extract", *stage(tmp_path, **{**shape_settings(2), "seed": 4})) is None
+
+
 def test_pictures_need_no_correlation(tmp_path):
     options = {**SILENT, "plot_first_ccn": True, "plot_first_invariants": True}
     folder, _ = found(tmp_path, IO=storage(**options), **shape_settings(2))
@@ -195,7 +209,7 @@ def test_pictures_need_no_correlation(tmp_path):
 
 
 def test_missing_files_and_wrong_coordinates_are_named(tmp_path):
-    with pytest.raises(SettingsError, match=r"density.path: .*absent.mrc"):
+    with pytest.raises(InputFileError, match=r"density.path: .*absent.mrc"):
         found(tmp_path, extraction_mode="density", density={"path": "absent.mrc"}, grid=GRID)
     with pytest.raises(SettingsError, match="shapes.centers"):
         found(tmp_path, **{**shape_settings(2), "dimensions": 3})

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from extract_stage import SILENT, found, storage
+from extract_stage import SILENT, found, stage, storage
 
 from fxs_hpc.config.settings import assembled
 from fxs_hpc.errors import InputFileError, SettingsError
@@ -12,6 +12,7 @@ from fxs_hpc.fluctuation import plane_scattering
 from fxs_hpc.fluctuation import squared_intensity as square
 from fxs_hpc.fluctuation.correlation import CrossCorrelation, correlation_angles, correlation_blocks
 from fxs_hpc.fluctuation.invariants import invariants_of
+from fxs_hpc.stages.fxs.finished import finished
 
 ORDER, WAVELENGTH = 6, 3.0
 Q = np.linspace(0.05, 0.3, 14)
@@ -194,6 +195,10 @@ def test_masked_values_may_count_as_zero(home, dimensions):
     np.savez(home / "mask.npz", mask=valid)
     options = {"masked_values_to_zero": True, "cc_mask": {"type": "direct", "direct": {"path": "mask.npz"}}}
     result, *_ = run(home, dimensions, cross_correlation=solver(**options))
+    tree = {"dimensions": dimensions, "structure_name": "noise", "max_order": ORDER, "cross_correlation": solver(**options)}
+    assert finished("extract", *stage(home, **tree)) is not None
+    np.savez(home / "mask.npz", mask=np.ones(shape, bool))
+    assert finished("extract", *stage(home, **tree)) is None
     plain, *_ = run(home, dimensions)
     assert not result.invariants[2:, 2, 3].any()
     np.testing.assert_array_equal(result.invariants[:, 5, 6], plain.invariants[:, 5, 6])
