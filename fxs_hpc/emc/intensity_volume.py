@@ -5,11 +5,10 @@ lengths are in 1/Angstrom without 2 pi.
 """
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, erf
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from fxs_hpc.emc.reflections import Reflections
 
@@ -99,6 +98,6 @@ def _empty(half: int) -> NDArray[np.float32]:
 
 def _profile(x: NDArray[np.float64], width: float, step: float) -> NDArray[np.float64]:
     """Mean of exp(-x^2 / 2 width^2) over voxels around x."""
-    low, high = (erf((x + side * step / 2) / (np.sqrt(2) * width)) for side in (-1, 1))
+    low, high = (np.array([erf(value) for value in (x + side * step / 2) / (np.sqrt(2) * width)]) for side in (-1, 1))
     profile: NDArray[np.float64] = np.sqrt(np.pi / 2) * width / step * (high - low)
     return profile

@@ -19,7 +19,6 @@ from fxs_hpc.files.emc import crystfel_hkl, emc_log, emc_state, hkl_values, inte
 from fxs_hpc.files.emc import history as history_file
 from fxs_hpc.files.lock import locked
 from fxs_hpc.parallel.communicator import first
-from fxs_hpc.report.emc_convergence import plot_convergence
 from fxs_hpc.stages.emc import emc_inputs, inputs
 from fxs_hpc.stages.emc.context import Context
 from fxs_hpc.stages.emc.emc_engine import Engine, Task
@@ -206,6 +205,9 @@ class FlagKeeper:
         """Draw the convergence so far."""
         self._drawn = time.monotonic()
         if self._context.ranks.rank == 0 and history:
+            # Here, not above: the other ranks, which are many, do without the 25 MB of the plotting library.
+            from fxs_hpc.report.emc_convergence import plot_convergence
+
             plot_convergence(self._files.results / "convergence.png", history)
 
     def map(self, state: LoopState) -> None:
