@@ -4,6 +4,7 @@ Fields; d = (N, n_theta, n_phi), in the plane (N, n_phi)
 ------
 configuration/internal_grid/real_grid, reciprocal_grid : d + (3,) f8, [r, theta, phi] in A, rad and [q, theta, phi] in 1/A, rad; in the
     plane d + (2,), [r, phi] and [q, phi]
+computed_on : attribute, a line of text for each device that the reconstructions ran on
 configuration/reciprocity_coefficient, xray_wavelength [A] : scalars
 projection_matrices/<order> : (N, min(N, 2l+1)) V_l as used; in the plane (N,) c16
 deg_2_invariant : (L+1, N, N) f8 (c16 in the plane), V_l V_l^+ of the data on the grid of the reconstruction; optional
@@ -51,6 +52,7 @@ class RunDescription:
     loop_iterations: int
     run_time: float
     invariants: NDArray | None = None
+    computed_on: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def write_data(path: Path, run: RunDescription, reconstructions: Iterable[tuple[
     """Write data.h5; reconstructions are taken one at a time, so that they need not fit into memory together."""
     with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         _describe(file, run)
+        file.attrs["computed_on"] = list(run.computed_on)
         for key, reconstruction in reconstructions:
             _write(file.create_group(f"{RESULTS}/{key}"), reconstruction, run)
 

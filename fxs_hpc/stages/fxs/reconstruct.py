@@ -2,9 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import numpy as np
 import yaml
 
 from fxs_hpc.config.reconstruct import Reconstruct
-from fxs_hpc.engine.interface import Geometry, PlaneGeometry, Precision
+from fxs_hpc.engine.interface import Geometry, PlaneGeometry
 from fxs_hpc.engine.layout import padded
 from fxs_hpc.errors import NumericalError, SettingsError
 from fxs_hpc.files.atomic import remove_leftovers
@@ -25,19 +23,15 @@ from fxs_hpc.fluctuation.invariants import InvariantData
 from fxs_hpc.stages import provenance
 from fxs_hpc.stages.cores import available_memory
 from fxs_hpc.stages.duration import duration
-from fxs_hpc.stages.fxs import device, phasing_grids, phasing_problem, phasing_schedule, settings_copy
+from fxs_hpc.stages.fxs import computed_on, device, phasing_grids, phasing_problem, phasing_schedule, settings_copy
 from fxs_hpc.stages.fxs.context import Context, Plan
-from fxs_hpc.stages.fxs.device_workers import run_on_device
 from fxs_hpc.stages.fxs.finished import differing
 from fxs_hpc.stages.fxs.output_placement import placement
 from fxs_hpc.stages.fxs.phasing_output import draw_one, draw_run, shown, used_invariants
 from fxs_hpc.stages.fxs.phasing_problem import Problem
 from fxs_hpc.stages.fxs.phasing_worker import Report, checkpoint_path, cpu_engine, fingerprint, result
 from fxs_hpc.stages.fxs.progress import display
-from fxs_hpc.stages.fxs.workers import run_all
-
-Runner = Callable[[Sequence[int], Path, str, Callable[[Report], None]], dict[int, Report]]
-"""Runs the reconstructions of these numbers into a folder, marks and reports them; returns those that failed."""
+from fxs_hpc.stages.fxs.runners import runner
 
 FEWEST = 4
 """Reconstructions made when the settings leave the number open: `average` needs some, even on a laptop."""
@@ -95,15 +89,9 @@ def plan(settings: Reconstruct, context: Context) -> Plan:
     lines = (
         f"grid: {phasing_grids.describe(grids)}",
         f"{wanted} reconstructions of {steps} steps, {processes} at a time",
-        *_device_plan(settings, grids, context.precision),
+        *device.plan(settings.GPU, grids, max(settings.projections.reciprocal.used_order_ids), context.precision),
     )
     return Plan(processes * each, disk, lines)
-
-
-def _device_plan(settings: Reconstruct, grids: Geometry | PlaneGeometry, precision: Precision) -> tuple[str, ...]:
-    if isinstance(grids, PlaneGeometry):
-        return ()
-    return device.plan(settings.GPU, grids, max(settings.projections.reciprocal.used_order_ids), precision)
 
 
 def _is_unfinished(folder: Path, name: str) -> bool:
@@ -215,39 +203,13 @@ def announce(settings: Reconstruct, context: Context, problem: Problem, data: In
 
 def phase(settings: Reconstruct, context: Context, problem: Problem, numbers: Sequence[int], folder: Path, mark: str) -> dict[int, Report]:
     """Run the reconstructions `numbers`, on a GPU or on the cores; returns those that failed."""
-    runner = _runner(settings, context, problem, len(numbers))
+    processes = processes_for(settings, len(numbers), context.threads, memory_each(problem.geometry, context.precision))
+    run_them = runner(settings, context, problem, numbers, folder, processes)
     shown = display(context.say, len(numbers), schedule.step_count(problem.operations))
     try:
-        return runner(numbers, folder, mark, shown.show)
+        return run_them(numbers, folder, mark, shown.show)
     finally:
         shown.close()
-
-
-def _runner(settings: Reconstruct, context: Context, problem: Problem, wanted: int) -> Runner:
-    """What runs reconstructions: a device that was chosen, or processes; says which and why."""
-    selected = _selected(settings, problem)
-    for line in selected.lines:
-        context.say(f"  {line}")
-    if selected.device is None or isinstance(problem.geometry, PlaneGeometry):
-        processes = processes_for(settings, wanted, context.threads, memory_each(problem.geometry, context.precision))
-        context.say(f"  {wanted} reconstructions, {processes} at a time, one core (and one BLAS thread) each, on the CPU; P<n> is number n")
-        return partial(run_all, problem, processes)
-    grids, problem = problem.geometry, replace(problem, precision=selected.precision)
-    batch = device.batch(settings.GPU, selected.device, grids, problem.constraints, problem.precision, wanted)
-    context.say(
-        f"  {wanted} reconstructions, {batch.members} side by side on the device, {batch.memory / 2**30:.2f} GiB of its memory; "
-        "P<n> is number n"
-    )
-    return partial(run_on_device, problem, selected.device, batch.members)
-
-
-def _selected(settings: Reconstruct, problem: Problem) -> device.Selected:
-    """The device to use; the plane is phased on the CPU."""
-    if isinstance(problem.geometry, Geometry):
-        return device.select(settings.GPU, problem.precision)
-    if settings.GPU.use and settings.GPU.required:
-        raise SettingsError("GPU.required: reconstructions in the plane (dimensions: 2) run on the CPU; set GPU.use: False")
-    return device.Selected(None, problem.precision)
 
 
 def ranked(numbers: Sequence[int], folder: Path) -> list[int]:
@@ -284,6 +246,7 @@ def store(
         n_particles=settings.projections.reciprocal.number_of_particles.initial,
         loop_iterations=sum(loops.loops[name].iterations for name in loops.order),
         run_time=time.monotonic() - started,
+        computed_on=computed_on.lines(folder),
         invariants=used_invariants(problem) if settings.IO.files.invariants.options.save_invariant else None,
     )
     errors: dict[int, dict[str, list[float]]] = {}

@@ -18,7 +18,7 @@ from fxs_hpc.engine.opencl.prober import Prober
 from fxs_hpc.engine.procrustes import ReciprocalConstraint
 from fxs_hpc.errors import NumericalError, SettingsError
 from fxs_hpc.harmonics.grids import AngularGrid, CircleGrid, RadialGrid
-from fxs_hpc.stages.fxs import device, phasing_problem, phasing_worker, reconstruct
+from fxs_hpc.stages.fxs import device, phasing_problem, phasing_worker, reconstruct, runners
 
 CPU = Device(0, "P", "V", "CPU 1", "X", "1", "CPU", 8 * 2**30, 2 * 2**30, 2**15, True, 2)
 GPU = Device(1, "P", "V", "GPU 1", "X", "1", "GPU", 8 * 2**30, 2 * 2**30, 2**15, True, 99)
@@ -148,7 +148,7 @@ def densities(folder) -> dict[str, np.ndarray]:
 
 def test_a_driver_that_aborts_does_not_end_the_run(home, monkeypatch):
     aborting = partial(device.select, ask=lambda: Prober((sys.executable, "-c", "import os; os.abort()")))
-    monkeypatch.setattr(reconstruct.device, "select", aborting)
+    monkeypatch.setattr(device, "select", aborting)
     said: list[str] = []
     folder = particle.run(home, say=said.append, GPU__use=True)
     assert (folder / "data.h5").exists()
@@ -188,7 +188,7 @@ def test_one_failing_on_a_device_leaves_the_others(home, opencl, monkeypatch):
 def test_a_run_that_broke_off_on_a_device_goes_on_there(home, opencl, monkeypatch):
     expected = densities(particle.run(particle.make_home(home / "other"), seed=5, GPU__batch=2, **opencl))
     monkeypatch.setattr(phasing_worker, "CHECKPOINT_SECONDS", 0.0)
-    original, steps = reconstruct.run_on_device, []
+    original, steps = runners.run_on_device, []
 
     def breaking_off(problem, *given):
         def show(report):
@@ -198,11 +198,11 @@ def test_a_run_that_broke_off_on_a_device_goes_on_there(home, opencl, monkeypatc
 
         return original(problem, *given[:-1], show)
 
-    monkeypatch.setattr(reconstruct, "run_on_device", breaking_off)
+    monkeypatch.setattr(runners, "run_on_device", breaking_off)
     monkeypatch.setattr(phasing_worker, "REPORT_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
         particle.run(home, seed=5, GPU__batch=2, **opencl)
-    monkeypatch.setattr(reconstruct, "run_on_device", original)
+    monkeypatch.setattr(runners, "run_on_device", original)
     found = densities(particle.run(home, resume=True, seed=5, GPU__batch=2, **opencl))
     assert all(found[name].tobytes() == expected[name].tobytes() for name in expected)
 
