@@ -36,11 +36,11 @@ def _write_list(parent: h5py.Group, name: str, arrays: Sequence[NDArray]) -> Non
         group[str(index)] = array
 
 
-def _write_by_order(file: h5py.File, name: str, array: NDArray) -> None:
-    """One chunk per order; orders that are zero throughout take no space."""
-    data = file.create_dataset(name, array.shape, array.dtype, chunks=(1, *array.shape[1:]))
+def _write_by_order(file: h5py.File, name: str, array: NDArray, fill: float = 0) -> None:
+    """One chunk per order; orders that are `fill` throughout take no space."""
+    data = file.create_dataset(name, array.shape, array.dtype, chunks=(1, *array.shape[1:]), fillvalue=fill or None)
     for order, values in enumerate(array):
-        if values.any():
+        if (values != fill).any():
             data[order] = values
 
 
@@ -56,7 +56,7 @@ def _write_data_set(file: h5py.File, name: str, data: DataSet, dimensions: int) 
         _write_by_order(file, f"deg_2_invariant/{name}", data.invariants)
         if dimensions == 2 and data.projection_matrices:
             errors = relative_errors(data.invariants, data.projection_matrices)
-            _write_by_order(file, f"data_projection_matrix_error_estimates/{name}", errors)
+            _write_by_order(file, f"data_projection_matrix_error_estimates/{name}", errors, fill=-1)
     if data.masks is not None:
         _write_by_order(file, f"deg_2_invariant_masks/{name}", data.masks)
         file[f"deg_2_invariant_q_id_limits/{name}"] = np.repeat(data.q_id_limits[:, None, :], 2, axis=1)
