@@ -5,13 +5,14 @@ direction until eight are left; sixteen neighbouring parts make a part of the ne
 angle between the centre and a sample of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fxs_hpc.emc.compiled import kernel
+from fxs_hpc.parallel.partition import block
 
 LEAF = 8
 """Samples of the smallest parts, the leaves."""
@@ -57,7 +58,7 @@ def level_sizes(samples: int) -> NDArray[np.int64]:
 
 
 def memory(samples: int) -> int:
-    """Bytes of a tree; making it takes 12 more per sample."""
+    """Bytes of a tree."""
     sizes = level_sizes(samples)
     return int(sizes[0] * LEAF * 20 + np.sum(-(-sizes // WIDTH)) * 5 * WIDTH * 4)
 
@@ -84,16 +85,41 @@ def fill(tree: SampleTree, quaternions: NDArray[np.float64]) -> None:
     quaternions : float64[N, >= 4]
         Unit quaternions in the first four columns, of any signs.
     """
+    for _ in filling(tree, quaternions, np.zeros(5, np.int64), 0, 1):
+        pass
+
+
+def filling(tree: SampleTree, quaternions: NDArray[np.float64], faces: NDArray[np.int64], part: int, parts: int) -> Iterator[None]:
+    """One part of the work of `fill`, for processes that share the memory of the tree; all wait for each other at every step.
+
+    The tree is the same for any number of parts.
+
+    Parameters
+    ----------
+    faces : int64[5]
+        Shared too; where the samples of each face begin.
+    part, parts : int
+        Which part this is, of how many.
+    """
     count = len(quaternions)
     number = tree.number[:count]
-    coordinates = np.empty((count, 3), np.float32)
-    faces = _sort_by_face(quaternions, number, coordinates)
-    for start, stop in zip(faces[:-1].tolist(), faces[1:].tolist()):
-        _halve(coordinates, number, start, stop)
-    tree.number[count:] = number[-1]
-    _fill_rows(quaternions, tree.number, tree.rows)
-    for level, size in enumerate(tree.level_size):
-        _bound(tree.rows, level, size, tree.parts[tree.level_start[level] : tree.level_start[level + 1]])
+    coordinates = tree.rows.reshape(-1)[: 3 * count].reshape(count, 3)  # room that is needed for nothing else before the rows are filled
+    if part == 0:
+        faces[:] = _sort_by_face(quaternions, number, coordinates)
+    yield
+    for face in range(part, 4, parts):
+        _halve(coordinates, number, faces[face], faces[face + 1])
+    yield
+    if part == 0:
+        tree.number[count:] = number[-1]
+    yield
+    low, high = block(len(tree.rows), part, parts)
+    _fill_rows(quaternions, tree.number[low * WIDTH : high * WIDTH], tree.rows[low:high])
+    yield
+    for level, size in enumerate(tree.level_size.tolist()):
+        low, high = block(size, part, parts)
+        _bound(tree.rows, level, low, high, tree.parts[tree.level_start[level] : tree.level_start[level + 1]])
+    yield
 
 
 def sample_tree(quaternions: NDArray[np.float64]) -> SampleTree:
@@ -201,11 +227,11 @@ def _fill_rows(quaternions, number, rows):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _bound(rows, level, size, parts):  # type: ignore[no-untyped-def]
-    """Centres and radii of the parts of one level; each holds 8 * 16 ** level samples (the last one fewer)."""
+def _bound(rows, level, low, high, parts):  # type: ignore[no-untyped-def]
+    """Centres and radii of parts low .. high of one level; each holds 8 * 16 ** level samples (the last one fewer)."""
     per_part = LEAF * WIDTH**level
     centre = np.empty(4)
-    for part in range(size):
+    for part in range(low, high):
         first = part * per_part
         stop = min(first + per_part, WIDTH * rows.shape[0])
         centre[:] = 0

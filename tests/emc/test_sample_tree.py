@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from fxs_hpc.emc import quaternions
-from fxs_hpc.emc.sample_tree import LEAF, WIDTH, empty_tree, fill, level_sizes, memory, sample_tree
+from fxs_hpc.emc.sample_tree import LEAF, WIDTH, empty_tree, fill, filling, level_sizes, memory, sample_tree
 
 
 def random_quaternions(count: int) -> np.ndarray:
@@ -61,3 +61,22 @@ def test_memory_can_come_from_elsewhere():
     assert made[0] is tree.number
     for name in ("number", "rows", "parts"):
         np.testing.assert_array_equal(getattr(tree, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 7])
+def test_made_by_several_it_is_the_same_tree(parts):
+    """Steps of all parts in turn; the memory that they share is not zero at the start."""
+    given = random_quaternions(4500)
+    tree = empty_tree(4500, lambda shape, dtype: np.full(shape, 3, dtype))
+    faces = np.zeros(5, np.int64)
+    steps = [list(step) for step in zip(*(filling(tree, given, faces, part, parts) for part in range(parts)), strict=True)]
+    expected = sample_tree(given)
+    assert len(steps) == 5
+    for name in ("number", "rows"):
+        np.testing.assert_array_equal(getattr(tree, name), getattr(expected, name))
+    for level, size in enumerate(tree.level_size):
+        found, wanted = (
+            made.parts[made.level_start[level] : made.level_start[level + 1]].transpose(0, 2, 1).reshape(-1, 5)[:size]
+            for made in (tree, expected)
+        )
+        np.testing.assert_array_equal(found, wanted)

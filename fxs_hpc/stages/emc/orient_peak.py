@@ -19,7 +19,7 @@ from fxs_hpc.emc.detector import Pixels
 from fxs_hpc.emc.orientation_search import Rule, Shell, in_shell, search, shell
 from fxs_hpc.emc.peaks import centroids
 from fxs_hpc.emc.quaternions import sample_count
-from fxs_hpc.emc.sample_tree import SampleTree, empty_tree, fill, memory
+from fxs_hpc.emc.sample_tree import SampleTree, empty_tree, filling, memory
 from fxs_hpc.errors import DataError, InputFileError
 from fxs_hpc.files.emc import candidates, peaks, quaternions, rec_vectors
 from fxs_hpc.files.emc.file_lists import FileLists
@@ -120,7 +120,7 @@ def plan(context: Context) -> Plan:
     frames = context.config.section(Frames).num_raw_data or len(inputs.lists(context))
     return Plan(
         memory=2 * 10**8,
-        shared=memory(count) + 12 * count + 36 * pixels + quaternions.size(count),
+        shared=memory(count) + 36 * pixels + quaternions.size(count),
         disk=frames * 20 * max(100, count // 1000),
         lines=(f"{count} rotations; shared: {memory(count) / 1e6:.0f} MB for their tree, the others are pages of the quaternion file",),
     )
@@ -144,11 +144,11 @@ def frame_search(context: Context) -> FrameSearch:
 
 
 def _tree(context: Context, samples: NDArray[np.float64]) -> SampleTree:
-    """The tree of samples, once per node."""
-    tree = empty_tree(len(samples), context.ranks.shared)
-    if context.ranks.node_rank == 0:
-        fill(tree, samples)
-    context.ranks.barrier()
+    """The tree of samples, once per node, made by all ranks of the node together."""
+    ranks = context.ranks
+    tree = empty_tree(len(samples), ranks.shared)
+    for _ in filling(tree, samples, ranks.shared((5,), np.int64), ranks.node_rank, ranks.node_size):
+        ranks.barrier()
     return tree
 
 
