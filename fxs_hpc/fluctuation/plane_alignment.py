@@ -87,8 +87,11 @@ class DiscFields(FieldTransform):
         count = SAMPLES_PER_ORDER * (self.l_max + 1)
         values = overlap_on_circle(series, count)
         angles = 2 * np.pi * scipy.fft.fftfreq(count)
-        values[np.abs(angles) > np.pi / 2] = -np.inf
-        return np.array([climb(series, float(angles[values.argmax()]))])
+        best = int(np.where(np.abs(angles) <= np.pi / 2, values, -np.inf).argmax())
+        if values[best] < max(values[best - 1], values[(best + 1) % count]):
+            # The maximum lies in the other half of the circle, where the other hand finds it.
+            return angles[best : best + 1]
+        return np.array([climb(series, float(angles[best]))])
 
     def refine_rotation(self, f: Coefficients, g: Coefficients, weights: NDArray[np.floating]) -> NDArray[np.float64]:
         """Angle (1,) of the maximum next to no rotation."""

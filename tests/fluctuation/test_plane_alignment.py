@@ -104,6 +104,15 @@ def test_random_pose_is_found(disc, flat_blobs, angle, seed):
     assert np.abs(disc.synthesise(aligned.amplitude - reference.amplitude)[0]).max() < 2e-2 * np.abs(reference.amplitude).max()
 
 
+@given(st.floats(-3.1, 3.1).filter(lambda angle: abs(abs(angle) - np.pi / 2) > 0.05))
+def test_each_hand_is_searched_on_its_half_of_the_circle(disc, flat_blobs, angle):
+    f, g = (disc.analyse(b.density(disc)[None]) for b in (flat_blobs, flat_blobs.moved(turn(angle))))
+    found = disc.find_rotation(f, g, disc.radial.r_weights)[0]
+    assert abs(found) <= np.pi / 2
+    if abs(angle) < np.pi / 2:
+        np.testing.assert_allclose(found, -angle, atol=1e-6)
+
+
 def test_a_half_turn_is_said_as_inversion(disc, flat_blobs):
     reference = volume(disc, flat_blobs)
     aligned = align(disc, reference, volume(disc, flat_blobs.moved(turn(np.pi - 0.3))), disc.radial.r_weights)

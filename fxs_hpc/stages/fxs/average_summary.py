@@ -62,7 +62,8 @@ def summarise(
     half_bit = half_bit_curve(q, float(q[1] - q[0]), 2 * radius, space.dimensions)
     curves = transfer_functions(space, average) if wanted.PRTF else {}
     fsc = half_set_correlation(space, average)
-    whole = q >= np.pi / radius  # below, a shell holds less than one independent point
+    # Below, a shell holds less than one independent point, and no correlation is enough.
+    whole = (q >= np.pi / radius) & (half_bit < 1)
     return Summary(
         average,
         fields,
