@@ -16,7 +16,8 @@ from fxs_hpc.errors import DataError, InputFileError, SettingsError
 from fxs_hpc.parallel.communicator import Alone
 from fxs_hpc.stages.cores import available_memory
 from fxs_hpc.stages.emc.context import Context, Plan
-from fxs_hpc.stages.emc.table import STAGES, Stage
+from fxs_hpc.stages.emc.stage import Stage
+from fxs_hpc.stages.emc.table import STAGES
 
 
 @click.command()

@@ -16,7 +16,8 @@ from fxs_hpc.config.emc.keys import EmcConfig
 from fxs_hpc.errors import SettingsError, UsageError
 from fxs_hpc.parallel.communicator import Communicator, communicator, first
 from fxs_hpc.stages.emc.context import Context
-from fxs_hpc.stages.emc.table import STAGES, Stage
+from fxs_hpc.stages.emc.stage import Stage
+from fxs_hpc.stages.emc.table import STAGES
 
 EPILOG = """\b
 CONFIG is the config.ini of a working directory (made by `fxs-hpc init DIR`); without it that of this directory or of a parent.

@@ -7,7 +7,8 @@ one stage of `fxs-hpc emc`.
 import sys
 from collections.abc import Mapping
 
-from fxs_hpc.stages.emc.table import STAGES, Stage
+from fxs_hpc.stages.emc.stage import Stage
+from fxs_hpc.stages.emc.table import STAGES
 
 MAKEFILE = "# Nothing has to be compiled: the programs here are scripts.\nall:\n\t@true\n"
 

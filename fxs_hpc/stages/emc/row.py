@@ -11,7 +11,8 @@ from fxs_hpc.config.emc.sections import SECTIONS
 from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.errors import SettingsError
 from fxs_hpc.files.atomic import write_text
-from fxs_hpc.stages.emc.table import STAGES, Stage
+from fxs_hpc.stages.emc.stage import Stage
+from fxs_hpc.stages.emc.table import STAGES
 from fxs_hpc.stages.row import Launch, Resources, Standing
 
 RECORDS = "jobs/records"
