@@ -76,16 +76,18 @@ def shape_settings(dimensions):
     }
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_shapes_have_the_invariants_that_a_simulation_has(tmp_path, dimensions):
+@pytest.mark.parametrize(("dimensions", "kind"), [(2, "midpoint"), (3, "midpoint"), (2, "trapz"), (3, "gauss"), (3, "zernike")])
+def test_shapes_have_the_invariants_that_a_simulation_has(tmp_path, dimensions, kind):
     from fxs_hpc.config.settings import assembled
     from fxs_hpc.stages.fxs import simulate_ccd
     from fxs_hpc.stages.fxs.context import Context
     from fxs_hpc.stages.fxs.workspace import Workspace
 
-    folder, result = found(tmp_path, structure_name="duo", n_particles=3, **shape_settings(dimensions))
+    given = {**shape_settings(dimensions), "fourier_transform": {"type": kind}}
+    folder, result = found(tmp_path, structure_name="duo", n_particles=3, **given)
     tree = {name: value for name, value in shape_settings(dimensions).items() if name not in ("extraction_mode", "max_order")}
-    settings = assembled("simulate_ccd", {**tree, "n_particles": 3, "fourier_transform": {"reciprocity_coefficient": np.pi}}).model
+    fourier = {"type": kind, "reciprocity_coefficient": np.pi}
+    settings = assembled("simulate_ccd", {**tree, "n_particles": 3, "fourier_transform": fourier}).model
     _, context = stage(tmp_path, **shape_settings(dimensions))
     context = Context(**{**vars(context), "workspace": Workspace.of(tmp_path, settings, "1_2_2030")})
     simulated = read_ccd(simulate_ccd.run(settings, context) / "ccd.h5")
@@ -145,6 +147,16 @@ def test_exact_shapes_in_a_file_are_taken_as_they_are(tmp_path):
     settings = {"extraction_mode": "density", "density": {"path": "ccd.h5"}, "grid": GRID, "max_order": ORDER, "n_particles": 2}
     expected = expected_in_space(lambda q: np.abs(shapes.amplitude(solids, q)) ** 2)
     assert_same(found(tmp_path, **settings)[1], of_particles(expected, 2), 1e-3)
+
+
+def test_exact_figures_in_a_file_are_taken_as_they_are(tmp_path):
+    figures = plane_shapes.build(["triangle", "disc"], [(15, 1), (12, 4)], [14, 9], [1, 2], [True, False], 0)
+    r, phi = np.arange(1.0, 5), np.arange(3.0)
+    data = CrossCorrelation(2, r, phi, 1.5, np.ones(4), {"I1I1": np.ones((4, 4, 3))})
+    write_ccd(tmp_path / "ccd.h5", data, model=plane_shapes.PlaneModel(figures, r, phi, np.ones((4, 3))))
+    settings = {"dimensions": 2, "extraction_mode": "density", "density": {"path": "ccd.h5"}, "grid": GRID, "max_order": ORDER}
+    expected = expected_in_plane(lambda q: np.abs(sum(figure.amplitude(q) for figure in figures)) ** 2)
+    assert_same(found(tmp_path, **settings)[1], expected, 1e-3)
 
 
 @pytest.mark.parametrize("name", ["cartesian.npz", "polar.npz", "a.vts"])

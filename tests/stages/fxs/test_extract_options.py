@@ -12,6 +12,7 @@ from fxs_hpc.fluctuation import plane_scattering
 from fxs_hpc.fluctuation import squared_intensity as square
 from fxs_hpc.fluctuation.correlation import CrossCorrelation, correlation_angles, correlation_blocks
 from fxs_hpc.fluctuation.invariants import invariants_of
+from fxs_hpc.stages.fxs import extract
 from fxs_hpc.stages.fxs.finished import finished
 
 ORDER, WAVELENGTH = 6, 3.0
@@ -202,6 +203,20 @@ def test_masked_values_may_count_as_zero(home, dimensions):
     plain, *_ = run(home, dimensions)
     assert not result.invariants[2:, 2, 3].any()
     np.testing.assert_array_equal(result.invariants[:, 5, 6], plain.invariants[:, 5, 6])
+
+
+def test_results_lie_where_the_settings_say(home, dimensions):
+    places = {
+        "folders": {"mine": {"data": "mine/{structure_name}_{run}/"}, "links": {"data": "links/"}, "ccd": {"data": "ccd/"}},
+        "files": {
+            "ccd": {"name": "noise.h5", "folder": "ccd"},
+            "invariants": {"name": "b.h5", "folder": "mine", "options": SILENT},
+            "invariant_symlink": {"name": "newest.h5", "folder": "links"},
+        },
+    }
+    folder = extract.run(*stage(home, dimensions=dimensions, structure_name="noise", max_order=2, IO=places))
+    assert folder == home / "data/fxs/mine/noise_0"
+    assert (home / "data/fxs/links/newest.h5").resolve() == folder / "b.h5"
 
 
 def test_spellings():
