@@ -17,8 +17,9 @@ from fxs_hpc.emc.refinement.observations import Observations
 
 STEPS = 30
 PRECISION = 1e-9
-LARGEST_ERROR = 1.0
-"""A height whose error is larger than this times the mean of all counts as not seen: only the tail of one peak or two was hit."""
+TIMES_USUAL = 3.0
+"""A height whose error is larger than the mean height, and than this times the usual error, counts as not seen: only the tail of one peak
+or two was hit. Frames are still compared with it, since it explains the pixels that it was made from."""
 _TO_BOUND = 0.9
 
 Gather = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -37,9 +38,10 @@ class Heights(NamedTuple):
     Attributes
     ----------
     value : float64[unique]
-        0 where nothing, or next to nothing, was seen.
+        0 where nothing was seen.
     sigma : float64[unique]
-        Standard error from the scatter between the peaks of that set (sandwich estimate), at least that of the photons; inf where unseen.
+        Standard error from the scatter between the peaks of that set (sandwich estimate), at least that of the photons; inf where
+        nothing, or next to nothing, was seen.
     photon_sigma : float64[unique]
         Standard error of the photons alone.
     multiplicity : int64[unique]
@@ -122,7 +124,7 @@ def fit_heights(seen: list[Observations], unique: NDArray[np.int32], used: list[
         if np.all(change <= PRECISION * (np.abs(heights) + heights.mean())):
             break
     sums = gather(_slopes(seen, unique, used, heights)).sum(axis=0)
-    return _with_errors(heights, sums, total[3], known)
+    return _with_errors(heights, sums, total, known)
 
 
 def _slopes(seen: list[Observations], unique: NDArray[np.int32], used: list[NDArray[np.bool_]], heights: NDArray) -> NDArray[np.float64]:
@@ -133,11 +135,15 @@ def _slopes(seen: list[Observations], unique: NDArray[np.int32], used: list[NDAr
     return sums
 
 
-def _with_errors(heights: NDArray, sums: NDArray, peaks: NDArray, known: NDArray[np.bool_]) -> Heights:
-    information = np.where(sums[1] > 0, sums[1], np.nan)
+def _with_errors(heights: NDArray, sums: NDArray, total: NDArray, known: NDArray[np.bool_]) -> Heights:
+    information, peaks = np.where(sums[1] > 0, sums[1], np.nan), total[3]
     photon = np.sqrt(1 / information)
     # n / (n - 1): the peaks' scores sum to zero at the maximum.
     scatter = np.sqrt(sums[2] * peaks / np.maximum(peaks - 1, 1)) / information
     sigma = np.where(peaks > 1, np.fmax(scatter, photon), photon)
-    unseen = ~known | ~np.isfinite(sigma)
+    # The mean over all photons, which a height that is hardly known does not move.
+    mean = float((total[1] - total[2]).sum()) / max(float(total[0].sum()), 1e-300)
+    some = known & np.isfinite(sigma)
+    usual = float(np.median(sigma[some])) if some.any() else 0.0
+    unseen = ~some | (sigma > max(mean, TIMES_USUAL * usual))
     return Heights(np.where(known, heights, 0.0), np.where(unseen, np.inf, sigma), np.where(unseen, np.inf, photon), peaks.astype(np.int64))

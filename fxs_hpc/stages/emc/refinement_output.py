@@ -157,7 +157,7 @@ def _write_intensities(folder: Path, table: LatticeTable, heights: Heights, grou
     hkl = np.round(table.hkl[order]).astype(np.int32)
     unique = table.unique[order]
     h, k, l = (int(size) // 2 for size in table.lookup.shape)
-    hkl_values.write(folder / "hkl-val.dat", (h, k, l), hkl, heights.value[unique])
+    hkl_values.write(folder / "hkl-val.dat", (h, k, l), hkl, np.where(known, heights.value, 0.0)[unique])
     seen = known[unique]
     number = np.flatnonzero(seen).astype(np.int32)
     mean_std.write(folder / "intens-mean-std.dat", MeanStd(number, hkl[seen], heights.value[unique][seen], heights.sigma[unique][seen]))

@@ -76,6 +76,25 @@ def test_unused_frames_and_unseen_reflections():
     assert np.all(only.multiplicity[hit] > 0)
 
 
+def test_a_height_of_which_a_tail_was_hit_counts_as_not_seen():
+    """It keeps its value, which explains the photons of that tail, but no error that could be taken for one."""
+    made, *_, seen = observed(frames=40)
+    used = [np.ones(40, bool)]
+    whole = fit_heights([seen], made.table.unique, used)
+    u = int(np.argmax(whole.value / whole.sigma))
+    # every peak of this set is seen by a thousandth of what it was
+    mine = np.isin(seen.reflection, np.flatnonzero(made.table.unique == u))
+    pixel = np.repeat(mine, np.diff(seen.first))
+    slope = np.where(pixel, seen.slope * 1e-3, seen.slope).astype(np.float32)
+    total = np.where(mine[:, None], seen.total * np.array([1e-3, 1, 1, 1e-3, 1e-6]), seen.total)
+    faint = fit_heights(
+        [seen._replace(slope=slope, total=total, bound=np.where(mine, seen.bound * 1e3, seen.bound))], made.table.unique, used
+    )
+    assert faint.value[u] == pytest.approx(1e3 * whole.value[u], rel=1e-3) and np.isinf(faint.sigma[u]) and np.isinf(faint.photon_sigma[u])
+    others = np.arange(made.unique) != u
+    np.testing.assert_allclose(faint.sigma[others], whole.sigma[others], rtol=1e-6)
+
+
 def test_blocks_add_up():
     made, rotations, states, photons, seen = observed(frames=8)
     background = np.tile(made.level, (8, 1))
