@@ -21,9 +21,10 @@ import numpy as np
 from device_step import compare
 from threadpoolctl import threadpool_info
 
-from fxs_hpc.engine import azimuth, numpy_engine, update
+from fxs_hpc.engine import azimuth, ball_fields, numpy_engine, update
 from fxs_hpc.engine.interface import Constraints, Geometry, Update
 from fxs_hpc.engine.numpy_engine import NumpyEngine
+from fxs_hpc.engine.polar import multiply
 from fxs_hpc.engine.procrustes import ReciprocalConstraint
 from fxs_hpc.harmonics.grids import AngularGrid, RadialGrid
 
@@ -66,16 +67,18 @@ def engine(n: int, order: int, precision: str, complex_density: bool) -> NumpyEn
 def operations(made: NumpyEngine, n: int, order: int) -> float:
     """GFLOP of one HIO step: matrix products (counted while they run) and FFTs along phi (5/2 n log2 n per real line)."""
     counted = 0.0
-    original = numpy_engine.multiply
+    original, users = multiply, (numpy_engine, ball_fields)
 
     def counting(products: list) -> None:
         nonlocal counted
         counted += sum(2.0 * a.shape[-2] * a.shape[-1] * b.shape[-1] for a, b, _ in products)
         original(products)
 
-    numpy_engine.multiply = counting
+    for user in users:
+        user.multiply = counting
     made.step(Update("HIO", 0.5))
-    numpy_engine.multiply = original
+    for user in users:
+        user.multiply = original
     angular = AngularGrid.alias_free(order, order)
     lines = 10 * angular.n_theta / 2 * n
     projection = sum(8.0 * n * (2 * l + 1) * min(2 * l + 1, 26) for l in range(2, order + 1, 2))
@@ -113,17 +116,18 @@ def parts(made: NumpyEngine, repeats: int) -> dict[str, float]:
 
     names = {"analyse_density": "FFT of the density", "intensity": "FFT, |F|^2, FFT", "modulus": "FFT, modulus, FFT"}
     saved = {name: getattr(azimuth, name) for name in names}
-    saved_update, saved_multiply, projection = update.real_update, numpy_engine.multiply, made._procrustes.change
+    saved_update, saved_multiply, projection = update.real_update, multiply, made._procrustes.change
     for name, label in names.items():
         setattr(azimuth, name, kernel(label, saved[name]))
     update.real_update = kernel("FFT, constraints, update", saved_update)
-    numpy_engine.multiply = around("Legendre and Hankel products", saved_multiply)
+    numpy_engine.multiply = ball_fields.multiply = around("Legendre and Hankel products", saved_multiply)
     made._procrustes.change = around("Procrustes projection", projection)
     for _ in range(repeats):
         made.step(Update("HIO", 0.5))
     for name, function in saved.items():
         setattr(azimuth, name, function)
-    update.real_update, numpy_engine.multiply, made._procrustes.change = saved_update, saved_multiply, projection
+    update.real_update, made._procrustes.change = saved_update, projection
+    numpy_engine.multiply = ball_fields.multiply = saved_multiply
     return {name: value / repeats for name, value in spent.items()}
 
 
