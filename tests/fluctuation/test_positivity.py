@@ -70,3 +70,13 @@ def test_in_the_plane_phases_make_the_intensity_positive():
     for before, after in zip(given, turned, strict=True):
         assert before.shape == after.shape
         np.testing.assert_allclose(after @ after.conj().T, before @ before.conj().T, atol=1e-9 * np.abs(given[0]).max() ** 2)
+
+
+def test_the_iteration_stops_when_little_changes():
+    """Any change is little enough for a limit of 1e9: one step for every pair of orders."""
+    for given, dimensions in ((matrices(), 3), (vectors(), 2)):
+        stopped, one = made_positive(given, 50, 1e9, dimensions), made_positive(given, 1, 1e-9, dimensions)
+        many = made_positive(given, 50, 1e-9, dimensions)
+        for a, b in zip(stopped, one, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert max(np.abs(a - b).max() for a, b in zip(many, one, strict=True)) > 1e-3 * np.abs(given[0]).max()

@@ -137,6 +137,24 @@ def test_transforms_refer_to_the_matrices_that_are_stored(home, dimensions):
         )
 
 
+def test_every_data_set_has_its_own_limits(home, dimensions):
+    line = {"type": "line", "line": [[0, 0.1], [6, 0.2]]}
+    sets = {"I2I1": {"bl_q_limits": {"min": line}}, "I2I2": {"bl_q_limits": {"max": line}}}
+    tree = {"dimensions": dimensions, "structure_name": "noise", "max_order": ORDER}
+    folder, result = found(home, cross_correlation={"datasets_to_process": list(ALL), "datasets": sets}, **tree)
+    with h5py.File(folder / "proj_data.h5") as file:
+        limits = {name: file[f"deg_2_invariant_q_id_limits/{name}"][()] for name in ALL}
+        masks = file["deg_2_invariant_masks/I2I1"][()]
+        second = file["data_projection_matrices/I2I2/6"][()]
+    np.testing.assert_array_equal(result.q_id_limits, [[0, len(Q)]] * (ORDER + 1))
+    for order in range(ORDER + 1):
+        inside = Q >= 0.1 + order / 60 - 1e-12
+        np.testing.assert_array_equal(masks[order], np.outer(inside, inside))
+        assert tuple(limits["I2I1"][order, 0]) == (np.argmax(inside), len(Q))
+        assert tuple(limits["I2I2"][order, 1]) == (0, np.count_nonzero(Q <= 0.1 + order / 60 + 1e-12))
+    assert not second[limits["I2I2"][6, 0, 1] :].any()
+
+
 def test_pictures_of_all_data_sets(home, dimensions):
     option = "plot_first_invariants_from_proj_matrices" if dimensions == 2 else "plot_first_ccn"
     tree = {"dimensions": dimensions, "structure_name": "noise", "max_order": 2, "IO": storage(**{**SILENT, option: True})}
