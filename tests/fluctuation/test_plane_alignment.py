@@ -205,6 +205,8 @@ def test_comparison_with_exact_figures_and_with_samples(disc):
     result = compare(disc, run.density, run.scaling_factor, exact)
     assert result.band_limited > 0.999 and abs(result.scale - 1) < 5e-3 and 0.7 < result.ceiling < 0.99 and result.fsc.min() > 0.98
     np.testing.assert_allclose(result.clean, result.ceiling, atol=2e-3)
+    # The average leads to the object by the turn back.
+    np.testing.assert_allclose(result.pose.matrix, turn(-0.8), atol=2e-3)
     agreement = compare_run(disc, density, run, result)
     assert agreement.band_limited > 0.999 and agreement.hot_voxels == 0
     np.testing.assert_allclose(agreement.raw, result.ceiling, atol=0.02)

@@ -140,23 +140,35 @@ class DiscView:
 
     def draw(self, folder: Path, result: Summary, comparison: Comparison | None) -> None:
         """average.png: density and log intensity of the average; the true object and the difference where it is known."""
-        radial, count = self.space.radial, result.average.count
-        intensity = result.average.intensity_from_ft_densities.T
-        pattern = PlanePanel("mean intensity", intensity, logarithmic=True, r=radial.q, radius=radial.q_max, unit="1/Å")
+        title = f"average of {result.average.count} reconstructions"
+        intensity = result.average.intensity_from_ft_densities
         if comparison is None:
-            panels = [PlanePanel("density, normalised", result.normalised.real.T), pattern]
-            reach, title = 1.3 * result.radius, f"average of {count} reconstructions"
-        else:
-            average = comparison.blurred + comparison.difference
-            panels = [
-                PlanePanel("in units of the true density", average.T),
-                pattern,
-                PlanePanel("true object, q ≤ q max", comparison.blurred.T),
-                PlanePanel("difference", comparison.difference.T, diverging=True),
-            ]
-            numbers = ", ".join(f"{name} {value}" for name, value in _numbers(comparison).items())
-            reach, title = comparison.r_max / 1.25, f"average of {count} reconstructions: {numbers}"
-        plot_plane(folder / "average.png", panels, radial.r, self.space.angular.phi, reach, title)
+            panels = [PlanePanel("density, normalised", result.normalised.real.T), self._pattern(intensity)]
+            self._plot(folder, panels, 1.3 * result.radius, title)
+            return
+        # Isometries of the plane that phasing leaves open are rotations: so the picture can have the pose of the true object.
+        cosine, sine = comparison.pose.matrix[:, 0]
+        fields = (comparison.blurred + comparison.difference, comparison.blurred, comparison.difference, intensity)
+        average, model, difference, turned = (self._turned(field, np.arctan2(sine, cosine)) for field in fields)
+        panels = [
+            PlanePanel("average, in units of the object", average.T),
+            PlanePanel("true object, q ≤ q max", model.T),
+            PlanePanel("difference", difference.T, diverging=True),
+            self._pattern(turned),
+        ]
+        numbers = ", ".join(f"{name} {value}" for name, value in _numbers(comparison).items())
+        self._plot(folder, panels, comparison.r_max / 1.25, f"{title}: {numbers}")
+
+    def _turned(self, field: NDArray[np.floating], angle: float) -> NDArray[np.floating]:
+        space = self.space
+        return space.synthesise(space.rotated(space.analyse(np.asarray(field, np.float64)[None]), np.array([angle])))[0]
+
+    def _pattern(self, intensity: NDArray[np.floating]) -> PlanePanel:
+        radial = self.space.radial
+        return PlanePanel("mean intensity", intensity.T, logarithmic=True, r=radial.q, radius=radial.q_max, unit="1/Å")
+
+    def _plot(self, folder: Path, panels: list[PlanePanel], reach: float, title: str) -> None:
+        plot_plane(folder / "average.png", panels, self.space.radial.r, self.space.angular.phi, reach, title)
 
 
 def _numbers(comparison: Comparison) -> dict[str, str]:
