@@ -144,9 +144,7 @@ def main() -> None:
     refine_block(model, options, 0, made.photons[:2], background[:2], None, made.candidates[:2])
     refine_block(model, options, 1, made.photons[:2], background[:2], None, made.candidates[:2])
     found = None
-    print(
-        "round  CPU ms/frame  all sets seen: CC, R, number; well known: CC, R, number; accepted; one crystal: error median / 90 % (deg), < 1"
-    )
+    print("round, CPU ms/frame; all sets seen: CC, R, number; well known: same; accepted; one crystal: error median / 90 %, < 1 deg")
     for number in range(chosen.rounds):
         clock = time.process_time()
         result = refine_block(model, options, number, made.photons, background, found, made.candidates)

@@ -171,6 +171,26 @@ def climb(pixels, lattice, heights, variances, blur2, count, counts, ground, rot
     return gain, evaluations
 
 
+@piece
+def bound_of(gains, final):  # type: ignore[no-untyped-def]
+    """Log likelihood that a start of a frame needs to reach the next stage; the `final` one is for the best."""
+    if final and len(gains) >= FINALISTS:
+        return max(np.sort(gains)[len(gains) - FINALISTS], CLEAR * gains.max())
+    return -np.inf
+
+
+@piece
+def keep(found, d, start, gain, rotation, state, information, free):  # type: ignore[no-untyped-def]
+    """Note the result of a start as that of frame d; `information` holds its upper part."""
+    found.gain[d], found.start[d] = gain, start
+    copy(rotation, found.rotation[d])
+    copy_vector(state, found.state[d])
+    for i in range(len(free)):
+        for k in range(len(free)):
+            if free[i] and free[k]:
+                found.information[d, i, k] = information[min(i, k), max(i, k)]
+
+
 @cache
 def _kernel() -> Any:
     number = revision((spots.FILE, likelihood.FILE, __file__))
@@ -190,9 +210,7 @@ def _kernel() -> Any:
             load_frame(pixels, photons[d], background[d], extra[min(d, len(extra) - 1)], counts, ground)
             gains = np.full(starts, -np.inf)
             for stage in range(last + 1):
-                bound = -np.inf
-                if stage == last and last > 0 and starts >= FINALISTS:
-                    bound = max(np.sort(gains)[starts - FINALISTS], CLEAR * gains.max())
+                bound = bound_of(gains, stage == last and last > 0)
                 for s in range(starts):
                     if gains[s] < bound:
                         gains[s] = -np.inf
@@ -218,14 +236,7 @@ def _kernel() -> Any:
                     )
                     found.evaluations[d] += used
                     if stage == last and gains[s] > found.gain[d]:
-                        found.gain[d] = gains[s]
-                        copy(rotations[place], found.rotation[d])
-                        copy_vector(states[place], found.state[d])
-                        found.start[d] = s
-                        for i in range(len(free)):
-                            for k in range(len(free)):
-                                if free[i] and free[k]:
-                                    found.information[d, i, k] = work[1][min(i, k), max(i, k)]
+                        keep(found, d, s, gains[s], rotations[place], states[place], work[1], free)
 
     return refine
 
