@@ -1,6 +1,5 @@
 """reconstruct: invariants -> phased densities, many random starts side by side, checkpointed and resumable."""
 
-import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,8 +9,6 @@ import numpy as np
 import yaml
 
 from fxs_hpc.config.reconstruct import Reconstruct
-from fxs_hpc.engine.interface import Geometry, PlaneGeometry
-from fxs_hpc.engine.layout import padded
 from fxs_hpc.errors import NumericalError, SettingsError
 from fxs_hpc.files.atomic import remove_leftovers
 from fxs_hpc.files.checkpoint import CHECKPOINTS, read_checkpoint
@@ -23,11 +20,11 @@ from fxs_hpc.fluctuation.invariants import InvariantData
 from fxs_hpc.stages import provenance
 from fxs_hpc.stages.cores import available_memory
 from fxs_hpc.stages.duration import duration
-from fxs_hpc.stages.fxs import computed_on, device, phasing_grids, phasing_problem, phasing_schedule, settings_copy
+from fxs_hpc.stages.fxs import computed_on, device, phasing_footprint, phasing_grids, phasing_problem, phasing_schedule, settings_copy
 from fxs_hpc.stages.fxs.context import Context, Plan
 from fxs_hpc.stages.fxs.finished import differing
 from fxs_hpc.stages.fxs.output_placement import placement
-from fxs_hpc.stages.fxs.phasing_output import draw_one, draw_run, shown, used_invariants
+from fxs_hpc.stages.fxs.phasing_output import draw_one, draw_run, used_invariants
 from fxs_hpc.stages.fxs.phasing_problem import Problem
 from fxs_hpc.stages.fxs.phasing_worker import Report, checkpoint_path, cpu_engine, fingerprint, result
 from fxs_hpc.stages.fxs.progress import display
@@ -37,12 +34,6 @@ FEWEST = 4
 """Reconstructions made when the settings leave the number open: `average` needs some, even on a laptop."""
 
 
-_PROGRAM = 250_000_000
-"""Bytes of a process without arrays."""
-
-VTK_BYTES = 23
-"""Of the two VTK files of a reconstruction, compressed, for each voxel."""
-
 _IRRELEVANT = ("IO", "multi_process", "GPU", "profiling", "settings_version", "seed")
 """Sections that the result does not depend on (the seed counts as the number it stands for)."""
 
@@ -51,20 +42,6 @@ def number_wanted(settings: Reconstruct, threads: int) -> int:
     """How many reconstructions to make."""
     given = settings.multi_process.n_parallel_reconstructions
     return max(threads, FEWEST) if isinstance(given, bool) else given
-
-
-def memory_each(grids: Geometry | PlaneGeometry, precision: str) -> int:
-    """Bytes that one reconstruction needs in its process."""
-    size, parts = 4 if precision == "single" else 8, 2 if grids.complex_density else 1
-    voxels = grids.radial.n_points * math.prod(grids.angular.shape)
-    hankel = 2 * (grids.amplitude_order + 1) * grids.radial.n_points**2
-    if isinstance(grids, PlaneGeometry):
-        return _PROGRAM + size * (20 * parts * voxels + hankel) + 13 * voxels
-    stored = padded(grids.radial.n_points)
-    voxels, hankel = stored * math.prod(grids.angular.shape), 2 * (grids.amplitude_order + 1) * stored**2
-    spectra = grids.angular.n_theta * (grids.amplitude_order + 1) * 2 * stored
-    coefficients = 2 * (grids.amplitude_order + 1) ** 2 * stored
-    return _PROGRAM + size * parts * (6 * voxels + 3 * spectra + 4 * coefficients) + size * hankel + 13 * voxels
 
 
 def processes_for(settings: Reconstruct, wanted: int, threads: int, each: int) -> int:
@@ -79,19 +56,15 @@ def plan(settings: Reconstruct, context: Context) -> Plan:
     data = read_proj_data(context.workspace.find("invariants"))
     grids = phasing_grids.geometry(settings, data)
     wanted = number_wanted(settings, context.threads)
-    each = memory_each(grids, context.precision)
+    each = phasing_footprint.memory_each(grids, context.precision)
     processes = processes_for(settings, wanted, context.threads, each)
-    voxels = grids.radial.n_points * math.prod(grids.angular.shape)
-    size = 4 if context.precision == "single" else 8
-    disk = wanted * int(voxels * (5.3 * size + 0.1)) + wanted * int(voxels * size * 0.7)
-    disk += shown(settings, wanted) * voxels * VTK_BYTES
     steps = schedule.step_count(schedule.schedule(phasing_schedule.blocks(settings, grids.radial.q_max)))
     lines = (
         f"grid: {phasing_grids.describe(grids)}",
         f"{wanted} reconstructions of {steps} steps, {processes} at a time",
         *device.plan(settings.GPU, grids, max(settings.projections.reciprocal.used_order_ids), context.precision),
     )
-    return Plan(processes * each, disk, lines)
+    return Plan(processes * each, phasing_footprint.disk(settings, grids, wanted, context.precision), lines)
 
 
 def _is_unfinished(folder: Path, name: str) -> bool:
@@ -203,7 +176,7 @@ def announce(settings: Reconstruct, context: Context, problem: Problem, data: In
 
 def phase(settings: Reconstruct, context: Context, problem: Problem, numbers: Sequence[int], folder: Path, mark: str) -> dict[int, Report]:
     """Run the reconstructions `numbers`, on a GPU or on the cores; returns those that failed."""
-    processes = processes_for(settings, len(numbers), context.threads, memory_each(problem.geometry, context.precision))
+    processes = processes_for(settings, len(numbers), context.threads, phasing_footprint.memory_each(problem.geometry, context.precision))
     run_them = runner(settings, context, problem, numbers, folder, processes)
     shown = display(context.say, len(numbers), schedule.step_count(problem.operations))
     try:
