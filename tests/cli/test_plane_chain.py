@@ -8,13 +8,13 @@ from fxs_hpc.cli.main import main
 
 COMMANDS = ("simulate_patterns", "correlate", "extract", "reconstruct", "average")
 LESS = {
-    "simulate_patterns.n_patterns": 400,
+    "simulate_patterns.n_patterns": 200,
     "simulate_patterns.IO.files.patterns.options.save_pictures": False,
     "correlate.IO.files.ccd.options.save_pictures": False,
     "extract.IO.files.invariants.options.plot_first_invariants": False,
     "extract.IO.files.invariants.options.plot_first_invariants_from_proj_matrices": False,
     "reconstruct.multi_process.n_parallel_reconstructions": 2,
-    "reconstruct.main_loop.sub_loops.main.iterations": 4,
+    "reconstruct.main_loop.sub_loops.main.iterations": 3,
     "reconstruct.IO.files.reconstructions.options.generate_2d_images": False,
     "reconstruct.IO.files.reconstructions.options.generate_vtk_files": False,
     "reconstruct.IO.files.reconstructions.options.plot_error_metrics": False,
