@@ -22,7 +22,7 @@ from fxs_hpc.files.emc import crystfel_hkl, mtz, sym_op
 from fxs_hpc.report import emc_resolution
 from fxs_hpc.stages.emc import inputs
 from fxs_hpc.stages.emc.context import Context
-from fxs_hpc.stages.emc.merged_intensities import folder, newest_kind, read
+from fxs_hpc.stages.emc.merged_intensities import KINDS, folder, newest_kind, read
 
 FOLDER = "cal-CC"
 COLUMNS = "d_max d_min cc_half cc_star r_split completeness multiplicity i_over_sigma pairs observed possible".split()
@@ -36,10 +36,12 @@ def run(context: Context, shells: int = 10, kind: str | None = None) -> None:
     shells : int
         Number of shells of equal volume.
     kind : str, optional
-        Of `merged_intensities.KINDS`; the best there is without it.
+        Of `merged_intensities.KINDS`; the best there is without it. Where all frames have a better reconstruction, its merged.mtz and
+        merged.hkl stay, and those of `kind` get its name.
     """
     lattice = inputs.lattice(context)
     group = sym_op.read(context.home / "aux" / "sym-op.dat", lattice)
+    name_of_merged = f"merged-{kind}" if kind and any(folder(context, other, None) for other in KINDS[: KINDS.index(kind)]) else "merged"
     kind = kind or newest_kind(context)
     target = context.home / FOLDER
     target.mkdir(exist_ok=True)
@@ -48,9 +50,9 @@ def run(context: Context, shells: int = 10, kind: str | None = None) -> None:
     q = np.linalg.norm(merged.hkl @ lattice.reciprocal.T, axis=1)
     context.say(f"{kind}: {len(merged.hkl)} unique reflections to {1 / q.max():.2f} Angstrom, Laue group {group.name}")
     name = context.config.section(Crystal).space_group or symmorphic(group, lattice)
-    mtz.write(target / "merged.mtz", merged, lattice.cell, name, inputs.geometry(context).wavelength, halves)
-    crystfel_hkl.write(target / "merged.hkl", merged, group.name)
-    context.say(f"{target / 'merged.mtz'} ({name}), {target / 'merged.hkl'}")
+    mtz.write(target / f"{name_of_merged}.mtz", merged, lattice.cell, name, inputs.geometry(context).wavelength, halves)
+    crystfel_hkl.write(target / f"{name_of_merged}.hkl", merged, group.name)
+    context.say(f"{target / name_of_merged}.mtz ({name}), {name_of_merged}.hkl")
     if halves is None:
         context.say("  note: no halves, hence no CC1/2; run split-data and the chain with config-A.ini and config-B.ini")
         return

@@ -14,6 +14,7 @@ from fxs_hpc.cli.main import main
 from fxs_hpc.errors import DataError, UsageError
 from fxs_hpc.files.emc import phi
 from fxs_hpc.stages.emc import (
+    cal_cc,
     grid_halves,
     local_update,
     low_res_emc,
@@ -26,6 +27,7 @@ from fxs_hpc.stages.emc import (
     setup_quat,
     split_data,
 )
+from fxs_hpc.stages.emc.finished_runs import refine_folder
 from fxs_hpc.stages.emc.row import ROWS
 
 ROW = next(row for row in ROWS if row.name == "resolution")
@@ -149,3 +151,16 @@ def test_two_ranks_give_the_same_intensities(front, whole, tmp_path, mpirun):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert (home / "cal-CC/merged.hkl").read_bytes() == (whole / "cal-CC/merged.hkl").read_bytes()
+
+
+def test_better_intensities_of_all_frames_are_not_overwritten(whole, tmp_path):
+    home = copy(whole, tmp_path / "work")
+    source = home / "Data/high-prob/high-res-recon-A-0/iter_flag-2/merged.hkl"
+    better = refine_folder(context(home).config) / "iter_flag-1/merged.hkl"
+    better.parent.mkdir(parents=True)
+    shutil.copy(source, better)
+    before = (home / "cal-CC/merged.hkl").read_bytes()
+    resolution.run(unlike(home), resume=True)
+    assert (home / "cal-CC/merged-high-res-recon.hkl").read_bytes() == before
+    cal_cc.run(context(home), kind="off-grid")
+    assert (home / "cal-CC/merged.hkl").read_bytes() != before
