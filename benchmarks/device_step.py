@@ -125,29 +125,30 @@ def compare(chosen: argparse.Namespace, engine: Callable[..., NumpyEngine], oper
     device = device_called(chosen.device)
     speed = bandwidth(device)
     seconds = "CPU s" if device.kind == "CPU" else "s"
-    print(f"copying on the device: {speed:.0f} GB/{seconds}; batch of {chosen.batch}; load of the machine: {os.getloadavg()[0]:.1f}")
+    print(f"copying on the device: {speed:.0f} GB/{seconds}; load of the machine: {os.getloadavg()[0]:.1f}")
     beside = "  CPU ms: device NumPy ratio" if device.kind == "CPU" else ""
-    print(f"  N    L  precision  product GFLOP/s  HIO ms  ER ms  complex HIO ms  steps/s  products  memory{beside}")
+    print(f"  N    L  precision  batch  product GFLOP/s  HIO ms  ER ms  complex HIO ms  steps/s  products  memory{beside}")
     for size in chosen.sizes:
         n, order = (int(number) for number in size.split(","))
         for precision in chosen.precision:
-            _one_size(chosen, device, speed, n, order, precision, engine, operations)
+            for batch in chosen.batch:
+                _one_size(chosen.repeats, batch, device, speed, n, order, precision, engine, operations)
 
 
-def _one_size(chosen, device, speed, n, order, precision, engine, operations) -> None:  # type: ignore[no-untyped-def]
+def _one_size(repeats, batch, device, speed, n, order, precision, engine, operations) -> None:  # type: ignore[no-untyped-def]
     cpu, full = engine(n, order, precision, False), engine(n, order, precision, True)
-    (real, members), (both, two) = (filled(device, made, precision, chosen.batch) for made in (cpu, full))
+    (real, members), (both, two) = (filled(device, made, precision, batch) for made in (cpu, full))
     hio, er = Update("HIO", 0.5), Update("ER")
     actions: list[Callable[[], object]] = [lambda: real.step(members, hio), lambda: both.step(two, hio)]
     if device.kind == "CPU":
         actions.append(lambda: cpu.step(hio))
-    times = interleaved(actions, chosen.repeats)
-    relaxing = interleaved([lambda: real.step(members, er)], chosen.repeats)[0]
-    rate, each = product_rate(real.board, device), times[0][0] / chosen.batch
-    counted = times[0][device.kind == "CPU"] / chosen.batch
-    products, memory = operations(cpu, n, order) / rate, step_bytes(real.board) / chosen.batch / speed
-    line = f"{n:4d} {order:4d}  {precision:9s}  {rate:15.0f}  {each:6.2f} {relaxing[0] / chosen.batch:6.2f}"
-    line += f"  {times[1][0] / chosen.batch:14.2f}  {1e3 / each:7.0f}  {1e3 * products / counted:8.0%}  {1e3 * memory / counted:6.0%}"
+    times = interleaved(actions, repeats)
+    relaxing = interleaved([lambda: real.step(members, er)], repeats)[0]
+    rate, each = product_rate(real.board, device), times[0][0] / batch
+    counted = times[0][device.kind == "CPU"] / batch
+    products, memory = operations(cpu, n, order) / rate, step_bytes(real.board) / batch / speed
+    line = f"{n:4d} {order:4d}  {precision:9s}  {batch:5d}  {rate:15.0f}  {each:6.2f} {relaxing[0] / batch:6.2f}"
+    line += f"  {times[1][0] / batch:14.2f}  {1e3 / each:7.0f}  {1e3 * products / counted:8.0%}  {1e3 * memory / counted:6.0%}"
     if device.kind == "CPU":
         line += f"  {counted:14.1f} {times[2][1]:5.1f} {counted / times[2][1]:5.2f}"
     print(line, flush=True)

@@ -1,7 +1,8 @@
 """Milliseconds per phasing step on one core, beside the machine's own matrix product rate.
 
     python benchmarks/phasing_step.py [--sizes 64,31 128,63 256,127] [--precision single double] [--parts] [--repeats 9]
-    python benchmarks/phasing_step.py --backend opencl [--device auto] [--batch 1] ...      (see benchmarks/device_step.py)
+    python benchmarks/phasing_step.py --backend opencl [--device auto] [--batch 1 16] ...      (see benchmarks/device_step.py)
+    python benchmarks/phasing_step.py --dimensions 2 ...                                       (see benchmarks/plane_step.py)
 
 For each size (shells N, order L of amplitude and data) and precision: HIO and ER step of a real density, HIO step of a complex one, on an
 alias-free grid. `roofline` is the time that the floating point operations of the HIO step would take at the measured matrix product
@@ -18,6 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import plane_step
 from device_step import compare
 from threadpoolctl import threadpool_info
 
@@ -140,8 +142,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--backend", choices=["numpy", "opencl"], default="numpy")
     parser.add_argument("--device", default="auto", help="as GPU.device in the settings")
-    parser.add_argument("--batch", type=int, default=1, help="reconstructions side by side on the device")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1], help="reconstructions side by side on the device")
+    parser.add_argument("--dimensions", type=int, choices=[2, 3], default=3)
     chosen = parser.parse_args()
+    if chosen.dimensions == 2:
+        plane_step.report(chosen)
+        return
     if chosen.backend == "opencl":
         compare(chosen, engine, operations)
         return
