@@ -18,6 +18,7 @@ from fxs_hpc.engine.fft import LANES
 from fxs_hpc.engine.inner_shells import InnerShells
 from fxs_hpc.engine.interface import Constraints, Geometry, IntensityPair, Precision, Projected, Snapshot, Update, Volume
 from fxs_hpc.engine.layout import fold, padded, unfold, unfold_parity
+from fxs_hpc.engine.modulus import modulus
 from fxs_hpc.engine.polar import multiply, polar_matrices
 from fxs_hpc.engine.procrustes import ProcrustesProjection, invariants_of
 from fxs_hpc.engine.support_volume import level_of_volume
@@ -164,9 +165,7 @@ class NumpyEngine:
     def _impose_invariants(self, carry: float) -> None:
         """(A' - carry A) of the amplitude seen -> change coefficients."""
         kept, fields = self._change_intensity(), self._fields
-        azimuth.modulus(fields.length, self._parts == 2)(
-            self._intensity_synthesised, self._amplitude, kept, carry, fields.analysed, fields.work
-        )
+        modulus(fields.length, self._parts == 2)(self._intensity_synthesised, self._amplitude, kept, carry, fields.analysed, fields.work)
         fields.analyse_change()
 
     def _impose_frozen(self, carry: float) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fxs_hpc.engine import azimuth
 from fxs_hpc.engine.layout import fold, unfold, unfold_parity, zeros
+from fxs_hpc.engine.modulus import modulus
 
 LENGTH, HALF, N, M = 32, 8, 20, 11
 STORED = 32
@@ -110,7 +111,7 @@ def test_modulus(parts: int, kept: float) -> None:
     amplitude[:, :, 1, :4] *= 1e-5
     change = random_spectrum(8, parts)
     found, carry = random_spectrum(0, parts, 2), 1.0
-    azimuth.modulus(LENGTH, parts == 2)(change, amplitude, np.full(STORED, kept), carry, found, work())
+    modulus(LENGTH, parts == 2)(change, amplitude, np.full(STORED, kept), carry, found, work())
     even_odd = np.zeros((2, HALF, LENGTH, STORED))
     even_odd[:parts] = synthesised(change)
     asked = unfold(np.stack([even_odd[0] + even_odd[1], even_odd[0] - even_odd[1]]), N)
