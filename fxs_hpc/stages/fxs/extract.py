@@ -34,7 +34,7 @@ def plan(settings: Extract, context: Context) -> Plan:
         # Odd orders that are zero take no space; in the plane the errors of the vectors lie beside.
         zero = settings.extraction_mode != "cross_correlation" or settings.cross_correlation.datasets.I1I1.assume_zero_odd_orders
         stored = matrices // (2 if zero else 1) * (3 if plane else 2) // 2
-    return Plan(found.memory + matrices + 2 * vectors, stored + matrices // 8 + 2 * vectors, found.lines)
+    return Plan(found.memory + matrices * (3 if plane else 2) // 2 + 2 * vectors, stored + matrices // 8 + 2 * vectors, found.lines)
 
 
 def run(settings: Extract, context: Context) -> Path:

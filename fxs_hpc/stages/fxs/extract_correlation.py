@@ -100,7 +100,7 @@ class CorrelationSource:
             n_delta = len(data.delta)
             orders = np.array([order for order in pictures.FIRST_ORDERS if order <= n_delta // 2])
             for name in self.settings.cross_correlation.datasets_to_process:
-                blocks, _ = self._blocks(data, name)
+                blocks = self._blocks(data, name)
                 if self.settings.dimensions == 3:
                     parts: NDArray = components(blocks, len(data.q), n_delta, orders)
                 else:
@@ -119,17 +119,18 @@ class CorrelationSource:
         names = self.settings.cross_correlation.datasets_to_process
         return min(plane_extraction.limited_order(wanted, n_delta, self._solver(name).assume_zero_odd_orders) for name in names)
 
-    def _blocks(self, data: CrossCorrelation, name: str) -> tuple[Blocks, Means | None]:
-        """The prepared correlation, and what was subtracted from it."""
-        solver, means = self._solver(name), means_of(data, name)
-        subtract = solver.modify_cc.subtract_average_intensity and means is not None
-        prepared = preparation(solver, data, name, mask_file(self.settings, self.context, name), subtract)
-        mean = data.average_intensity if means is None else means
-        return prepared_blocks(data.correlation[name], mean, prepared), mean if subtract else None
+    def _subtracted(self, data: CrossCorrelation, name: str) -> Means | None:
+        """The means whose product is subtracted from a correlation, None if nothing is."""
+        return means_of(data, name) if self._solver(name).modify_cc.subtract_average_intensity else None
+
+    def _blocks(self, data: CrossCorrelation, name: str) -> Blocks:
+        """The prepared correlation."""
+        solver, means = self._solver(name), self._subtracted(data, name)
+        prepared = preparation(solver, data, name, mask_file(self.settings, self.context, name), means is not None)
+        return prepared_blocks(data.correlation[name], data.average_intensity if means is None else means, prepared)
 
     def _invariants(self, data: CrossCorrelation, name: str, order: int, threads: int) -> NDArray:
-        solver = self._solver(name)
-        _, means = self._blocks(data, name)
+        solver, means = self._solver(name), self._subtracted(data, name)
         if solver.modify_cc.subtract_average_intensity and means is None:
             self.context.say(f"  note: {name}: the file has no average_squared_intensity; the mean is solved for with the other orders")
         found = self._solution(data, name, order, threads)
@@ -144,7 +145,7 @@ class CorrelationSource:
 
     def _solution(self, data: CrossCorrelation, name: str, order: int, threads: int, weigh: Weigh | None = None) -> NDArray:
         solver, n_q, n_delta = self._solver(name), len(data.q), len(data.delta)
-        blocks, _ = self._blocks(data, name)
+        blocks = self._blocks(data, name)
         method, even = solver.bl_extraction_method, solver.assume_zero_odd_orders
         if self.settings.dimensions == 2:
             return plane_extraction.invariants_from(blocks, method, order, n_q, n_delta, even, data.measured, threads, weigh)
