@@ -149,6 +149,23 @@ def test_names_and_folders_of_the_files(home):
     assert (folder / "mean.h5").exists() and (folder / "pictures/density_aligned_0.vts").exists()
 
 
+def test_names_of_the_inputs(home):
+    tree = {
+        "files": {"reconstructions": {"name": "{path}/data.h5", "folder": "inputs"}, **QUIET["files"]},
+        "folders": {"inputs": {"reconstructions": "3d_case/"}},
+    }
+    folder, _ = results(home, IO=tree, reconstruction_files=["1_1_2030/run_0"])
+    assert read(folder, "input_meta/scaling_factors")[0].shape == (3,)
+
+
+@pytest.mark.parametrize(
+    "tree", [{"reconstruction_settings": {"name": "other.yaml"}}, {"reconstructions": {"options": {"generate_vtk_files": False}}}]
+)
+def test_what_has_no_effect_is_refused(home, tree):
+    with pytest.raises(FxsError, match="settings"):
+        results(home, IO={"files": tree})
+
+
 def test_todays_file(home):
     settings, _ = build("average", {"structure_name": "case", "reconstruction_files": ["3d_case/{today}/run_0/data.h5"]})
     workspace = Workspace.of(home, settings, "1_1_2030")
