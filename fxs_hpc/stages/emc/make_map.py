@@ -34,7 +34,7 @@ def run(context: Context, kind: str | None = None, edge: int | None = None) -> N
     kind, flag = _newest(context, kind)
     context.say(f"{kind}: {flag}")
     if kind == OFF_GRID:
-        context.say(_off_grid(context, flag, points))
+        context.say(write_off_grid(context, flag, points))
         return
     cutoff = high_cutoff(context) if kind == HIGH else context.config.section(Lattice).res_cutoff
     source = last_flag(flag.parent, VOXELS)
@@ -49,6 +49,16 @@ def plan(context: Context) -> Plan:
     return Plan(memory=2 * 10**8 + 2 * size, disk=int(1.2 * size))
 
 
+def write_off_grid(context: Context, flag: Path, edge: int) -> str:
+    """Write the map of the peaks of a refinement, of the width that was found, beside its iter_flag folder; a line that describes it."""
+    shape = orientations.read(flag / orientations.NAME).shape
+    merged = crystfel_hkl.read(flag / MERGED)
+    heights = merged.intensity * (shape["reference_width"] / shape["width"]) ** 3
+    lattice = inputs.lattice(context)
+    group = sym_op.read(context.home / "aux" / "sym-op.dat", lattice)
+    return write_peaks(flag.parent, replace(merged, intensity=heights), lattice, group, shape["width"], edge)
+
+
 def _newest(context: Context, wanted: str | None) -> tuple[str, Path]:
     """Kind and last flag of the best reconstruction of this config, or of the wanted one."""
     for kind in (wanted,) if wanted else KINDS:
@@ -57,13 +67,3 @@ def _newest(context: Context, wanted: str | None) -> tuple[str, Path]:
     raise InputFileError(
         f"{context.home}: no {wanted or 'reconstruction'} is over; run refine-orientations, or low-res-emc and move-recon-files, first"
     )
-
-
-def _off_grid(context: Context, flag: Path, edge: int) -> str:
-    """Map of the peaks of a refinement, with the width that it has found."""
-    shape = orientations.read(flag / orientations.NAME).shape
-    merged = crystfel_hkl.read(flag / MERGED)
-    heights = merged.intensity * (shape["reference_width"] / shape["width"]) ** 3
-    lattice = inputs.lattice(context)
-    group = sym_op.read(context.home / "aux" / "sym-op.dat", lattice)
-    return write_peaks(flag.parent, replace(merged, intensity=heights), lattice, group, shape["width"], edge)

@@ -1,7 +1,7 @@
 """What people and other programs look at after refine-orientations: made from the files of the last round, when the rounds are over.
 
 refine_dir/: refinement.png, history.png, orientations.png (sphere maps), frames.csv and frames.h5 (a line for each frame),
-orientations.stream (CrystFEL).
+orientations.stream (CrystFEL), intensity.mrc and intensity.vti (`intensity_map`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.config.emc.background import Frames
 from fxs_hpc.config.emc.orientation import Crystal
+from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.emc.lattice import Lattice
 from fxs_hpc.emc.refinement.judging import LEAST_GAIN
 from fxs_hpc.emc.symmetry import LaueGroup
@@ -22,6 +23,7 @@ from fxs_hpc.files.frames import split
 from fxs_hpc.stages.emc.context import Context
 from fxs_hpc.stages.emc.finished_runs import refine_folder
 from fxs_hpc.stages.emc.flag_folder import flag_folders
+from fxs_hpc.stages.emc.make_map import write_off_grid
 from fxs_hpc.stages.emc.refinement_inputs import Problem
 from fxs_hpc.stages.emc.refinement_output import history
 
@@ -39,6 +41,8 @@ def write(context: Context, made: Problem) -> None:
     frames = _stream_frames(stored, made.lattice, _names(context, stored.frames["raw_id"]))
     target = folder / crystfel_stream.NAME
     crystfel_stream.write(target, frames, cell, made.geometry.beam, wavelength, width, made.options.limit)
+    if edge := context.config.section(Reconstruction).map_edge:
+        write_off_grid(context, last, edge)
     _draw(folder, last, stored, made)
 
 
