@@ -2,9 +2,10 @@
 
     python benchmarks/beam_time.py [--settings demo] [--photons 1e3 1e4 1e5] [--shots 250 1000 4000] [--particles 1] [--threads 2]
 
-Patterns of `simulate_patterns SETTINGS` are correlated by `correlate SETTINGS` and solved by `extract SETTINGS`; what comes out of the
-first n of them is compared with the exact invariants. To plan an experiment of your own put settings of one name for the three commands
-into a working directory (`fxs-hpc init DIR`) and name both here.
+Settings in space (demo) or in the plane (2d_tutorial) will do. Patterns of `simulate_patterns SETTINGS` are correlated by
+`correlate SETTINGS` and solved by `extract SETTINGS`; what comes out of the first n of them is compared with the exact invariants. To
+plan an experiment of your own put settings of one name for the three commands into a working directory (`fxs-hpc init DIR`) and name
+both here.
 
 r(q): correlation of B_l(q, q') with the exact ones over l = 2, 4 .. and those q' near q that share no pixel with it.
 l: up to which all orders have a correlation above 1/2 over all pairs that share no pixel.
@@ -21,7 +22,8 @@ from scipy.interpolate import RectBivariateSpline
 
 from fxs_hpc.config.ini import RunConfig
 from fxs_hpc.config.settings import load
-from fxs_hpc.files.ccd import open_ccd, read_model
+from fxs_hpc.files.ccd import read_any_model
+from fxs_hpc.files.proj_data import read_proj_data
 from fxs_hpc.files.simulated_patterns import read_truth
 from fxs_hpc.fluctuation.correlation import CrossCorrelation
 from fxs_hpc.fluctuation.invariants import InvariantData
@@ -34,6 +36,7 @@ NEIGHBOURS = 3
 REACH = 8
 """Rings that count as near."""
 LIMIT = 0.5
+PICTURES = [f"IO.files.invariants.options.plot_first_invariants{which}" for which in ("", "_from_proj_matrices")]
 HEAD = ("photons per particle", "patterns", "resolution [A]", "orders to l", "r of l = 2", "4", "8", "16", "24")
 """Columns of the table."""
 
@@ -46,14 +49,19 @@ def prepared(command: str, name: str, home: Path, threads: int, changes: dict) -
 
 
 def exact_rows(truth: CrossCorrelation, q: np.ndarray, orders: range) -> np.ndarray:
-    """Exact B_l (orders, n, n) at radii q."""
-    return np.stack([RectBivariateSpline(truth.q, truth.q, truth.invariants[order])(q, q) for order in orders])
+    """Exact B_l or B_n (orders, n, n) at radii q."""
+
+    def at_q(values: np.ndarray) -> np.ndarray:
+        return RectBivariateSpline(truth.q, truth.q, values)(q, q)
+
+    matrices = [truth.invariants[order] for order in orders]
+    return np.stack([at_q(b.real) + 1j * at_q(b.imag) if np.iscomplexobj(b) else at_q(b) for b in matrices])
 
 
 def correlations(found: np.ndarray, exact: np.ndarray, apart: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
     """Correlation of two sets of B_l over the given axes, pairs of rings that are apart."""
     a, b = found * apart, exact * apart
-    return (a * b).sum(axis=axis) / np.sqrt((a**2).sum(axis=axis) * (b**2).sum(axis=axis))
+    return (a * b.conj()).real.sum(axis=axis) / np.sqrt((np.abs(a) ** 2).sum(axis=axis) * (np.abs(b) ** 2).sum(axis=axis))
 
 
 def quality(data: InvariantData, truth: CrossCorrelation, radius: float) -> tuple[float, int, dict[int, float]]:
@@ -76,9 +84,8 @@ def measured(name: str, home: Path, threads: int, shots: int) -> InvariantData:
     quiet = {"max_n_patterns": shots, "IO.files.ccd.options.save_pictures": False}
     settings, context = prepared("correlate", name, home, threads, quiet)
     correlate.run(settings, context)
-    settings, context = prepared("extract", name, home, threads, {})
-    with open_ccd(context.workspace.find("ccd")) as data:
-        return extract.solve(settings, data, extract.checked(settings, Path("ccd.h5"), data), threads)
+    settings, context = prepared("extract", name, home, threads, dict.fromkeys(PICTURES, False))
+    return read_proj_data(extract.run(settings, context) / "proj_data.h5")
 
 
 def main() -> None:
@@ -99,8 +106,8 @@ def main() -> None:
             changes = {"photons_per_particle": photons, "n_patterns": max(given.shots), "n_particles": given.particles}
             settings, context = prepared("simulate_patterns", given.settings, home, given.threads, changes)
             path = simulate_patterns.run(settings, context) / "truth.h5"
-            truth, model = read_truth(path), read_model(path)
-            radius = float(model.r[model.density.any(axis=(1, 2))].max())
+            truth, model = read_truth(path), read_any_model(path)
+            radius = float(model.r[model.density.reshape(len(model.r), -1).any(axis=1)].max())
             for shots in sorted(given.shots):
                 resolution, highest, shells = quality(measured(given.settings, home, given.threads, shots), truth, radius)
                 shown = " | ".join(f"{shells[order]:.3f}" for order in (2, 4, 8, 16, 24) if order in shells)

@@ -65,9 +65,7 @@ def write_vts(
     _save(path, _cartesian_points(r, np.concatenate(([0.0], theta, [np.pi])), phi), closed)
 
 
-def write_plane_vts(
-    path: Path, r: NDArray[np.floating], phi: NDArray[np.floating], fields: Mapping[str, NDArray]
-) -> None:
+def write_plane_vts(path: Path, r: NDArray[np.floating], phi: NDArray[np.floating], fields: Mapping[str, NDArray]) -> None:
     """Write real fields on a polar grid as a disc in the plane z = 0, closed in phi.
 
     Parameters

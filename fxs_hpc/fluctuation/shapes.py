@@ -220,9 +220,7 @@ def density_at(shapes: Sequence[Body], points: NDArray[np.float64]) -> NDArray[n
     return density
 
 
-def density_on(
-    shapes: Sequence[Shape], r: ArrayLike, theta: ArrayLike, phi: ArrayLike, workers: int = 1
-) -> NDArray[np.float64]:
+def density_on(shapes: Sequence[Shape], r: ArrayLike, theta: ArrayLike, phi: ArrayLike, workers: int = 1) -> NDArray[np.float64]:
     """Density (N, n_theta, n_phi) on a spherical grid, sampled at its points; shells without any shape cost nothing."""
     r, theta, phi = np.asarray(r), np.asarray(theta), np.asarray(phi)
     directions = spherical_points(1.0, theta[:, None], phi[None, :])

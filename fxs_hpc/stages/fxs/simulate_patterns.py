@@ -120,9 +120,7 @@ def _subject(settings: SimulatePatterns, context: Context) -> Subject:
     return space_subject(settings, context) if settings.dimensions == 3 else plane_subject(settings, context)
 
 
-def _truth(
-    settings: SimulatePatterns, context: Context, folder: Path, subject: Subject, target: Target, workers: int
-) -> Experiment:
+def _truth(settings: SimulatePatterns, context: Context, folder: Path, subject: Subject, target: Target, workers: int) -> Experiment:
     """The experiment with its scale; writes truth.h5 and the mask."""
     experiment = pattern_objects.experiment(settings, context, subject.experiment)
     q = np.linspace(0, pattern_objects.largest_q(settings), settings.truth.n_radial_points)

@@ -23,7 +23,6 @@ from fxs_hpc.stages.fxs.finished import finished
 HDF5 = {"IO": {"files": {"patterns": {"options": {"format": "hdf5"}}}}}
 
 
-
 def run(home, changes=(), **options):
     settings, surroundings = context("simulate_patterns", merged(SIMULATE, dict(changes)), home, **options)
     return simulate_patterns.run(settings, surroundings)
