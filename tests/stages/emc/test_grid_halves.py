@@ -20,6 +20,7 @@ from fxs_hpc.stages.emc import (
     low_res_emc,
     move_high_recon_files,
     move_recon_files,
+    refine_orientations,
     rej_frames,
     resolution,
     setup_ematrix,
@@ -28,7 +29,9 @@ from fxs_hpc.stages.emc import (
     split_data,
 )
 from fxs_hpc.stages.emc.finished_runs import refine_folder
+from fxs_hpc.stages.emc.half_context import of_half
 from fxs_hpc.stages.emc.row import ROWS
+from fxs_hpc.stages.row import Standing
 
 ROW = next(row for row in ROWS if row.name == "resolution")
 
@@ -164,3 +167,16 @@ def test_better_intensities_of_all_frames_are_not_overwritten(whole, tmp_path):
     assert (home / "cal-CC/merged-high-res-recon.hkl").read_bytes() == before
     cal_cc.run(context(home), kind="off-grid")
     assert (home / "cal-CC/merged.hkl").read_bytes() != before
+
+
+def test_standing_off_the_grid_is_that_of_its_rounds_and_of_the_comparison(front, tmp_path):
+    home = copy(front, tmp_path / "work")
+    made = context(home, refine_rounds=1)
+    assert not resolution.standing(made.config).done
+    split_data.run(made)
+    refine_orientations.run(of_half(made, "A"), 1)
+    assert resolution.standing(made.config) == Standing(False, "1 rounds of the halves, not compared", 1, 2)
+    resolution.run(made, resume=True)
+    assert resolution.standing(made.config) == Standing(True, "2 rounds of the halves", 2, 2)
+    (home / "Data/mpi-datafile.h5").touch()
+    assert not resolution.standing(made.config).done
