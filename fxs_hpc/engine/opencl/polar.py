@@ -76,7 +76,7 @@ class PolarLayout:
             width = -(-count // LANES) * LANES
             orders.append(OrderPlace(l, count, width, matrix, scratch))
             matrix += (2 * l + 1) * width
-            scratch += 2 * (2 * l + 1) * width + 2 * width**2 + width
+            scratch += 2 * (2 * l + 1) * width + 2 * width**2
         return cls(tuple(orders), matrix, scratch)
 
     def table(self) -> np.ndarray:

@@ -95,7 +95,8 @@ def shape_for(device: cl.Device, real: np.dtype, acc: np.dtype, n_phi: int) -> S
 def plane_graphics_shape(real: np.dtype, largest_group: int) -> Shape:
     """For a GPU, in the plane: an item for each of 16 radii and 8 or more angles."""
     group = min(256, largest_group)
-    product = (min(32, group), group // min(32, group))
+    # Small tiles of products: there are few for each reconstruction.
+    product = (min(32, group), min(4, group // min(32, group)))
     return Shape(1, min(16, group), max(1, min(8, group // 16)), (8, 4), product, group, (2, 2), 1, min(64, group))
 
 
@@ -160,6 +161,7 @@ def _sphere(geometry: Geometry, constraints: Constraints, shape: Shape, acc: np.
         "INTENSITY_COUNT": (constraints.reciprocal.max_order if constraints.keep_unknown_orders else order) + 1,
         "POLAR_GROUP": _group((shape.polar_items,)),
         "POLAR_ITEMS": shape.polar_items,
+        "POLAR_LANES": min(32, shape.polar_items),
         "POLAR_SYNC": "barrier(CLK_GLOBAL_MEM_FENCE | CLK_LOCAL_MEM_FENCE)" if shape.polar_items > 1 else "",
         "POLAR_STEPS": len(polar.weights(acc)),
         "COMPLETION": polar.COMPLETION[acc],

@@ -1,10 +1,8 @@
-/* Orthonormal polar factors of all overlap matrices, one group each, by dynamically weighted Halley iteration with Cholesky factors
+/* Orthonormal polar factors of all overlap matrices, one group each, by dynamically weighted Halley iteration
    (Y. Nakatsukasa, N. J. Higham, SIAM J. Sci. Comput. 35, A1325 (2013)):
        X <- (b/c) X + ((a - b/c) / c) X (X^T X + I/c)^-1.
-   The weights (see engine/opencl/polar.py) keep I/c well above rounding, so that the factor exists whatever the matrix; a small multiple
+   The weights (see engine/opencl/polar.py) keep I/c well above rounding, so that the inverse exists whatever the matrix; a small multiple
    of the identity is added first, so that directions that the matrix does not hold get some orthonormal completion. */
-
-#define COLUMNS(j, count) for (int j = item * acc_WIDTH; j < (count); j += POLAR_ITEMS * acc_WIDTH)
 
 /* C[rows, width] = A B by all items of a group. */
 inline void group_product(
@@ -43,8 +41,7 @@ __kernel POLAR_GROUP void polar_factors(
     __global ACC* x = scratch + member[0] * scratch_size + order[4];
     __global ACC* y = x + rows * width;
     __global ACC* gram = y + rows * width;
-    __global ACC* inverse = gram + width * width;
-    __global ACC* scale = inverse + width * width;
+    __global ACC* other = gram + width * width;
     const ACC root2 = (ACC)(1.4142135623730951);
 
     ACC largest = 0, squares = 0;
@@ -62,8 +59,6 @@ __kernel POLAR_GROUP void polar_factors(
     const ACC to_norm = squares > 0 ? 1 / sqrt(squares) : 0;
     for (int i = item; i < rows * width; i += POLAR_ITEMS)
         x[i] = x[i] * to_norm + (i / width == i % width && i / width < columns ? (ACC)COMPLETION : 0);
-    for (int i = item; i < width * width; i += POLAR_ITEMS)
-        inverse[i] = 0;
     POLAR_SYNC;
 
     for (int step = 0; step < POLAR_STEPS; step++) {
@@ -73,35 +68,26 @@ __kernel POLAR_GROUP void polar_factors(
         for (int i = item; i < columns; i += POLAR_ITEMS)
             gram[i * width + i] += floor_;
         POLAR_SYNC;
-        /* Row k of the elimination stays as it is: R_k = sqrt(p_k) times row k of the Cholesky factor, p_k the pivot. */
-        for (int k = 0; k + 1 < columns; k++) {
-            const ACC pivot = 1 / max(gram[k * width + k], floor_);
+        /* gram <- its inverse by sweeps, each from one matrix to the other: a single wait for each, all items busy in all of them. The
+           pivots are those of the Cholesky factor, positive in any order. */
+        for (int k = 0; k < columns; k++) {
             __global const ACC* line = gram + k * width;
-            const int first = (k + 1) / acc_WIDTH * acc_WIDTH, blocks = (columns - first + acc_WIDTH - 1) / acc_WIDTH;
-            for (int t = item; t < (columns - k - 1) * blocks; t += POLAR_ITEMS) {
-                const int i = k + 1 + t / blocks, j = first + t % blocks * acc_WIDTH;
-                __global acc_V* place = (__global acc_V*)(gram + i * width + j);
-                *place -= (line[i] * pivot) * *(__global const acc_V*)(line + j);
+            const ACC share = 1 / max(line[k], floor_);
+            for (int i = item / POLAR_LANES; i < columns; i += POLAR_ITEMS / POLAR_LANES) {
+                const ACC factor = gram[i * width + k] * share;
+                for (int j = item % POLAR_LANES * acc_WIDTH; j < columns; j += POLAR_LANES * acc_WIDTH) {
+                    const acc_V above = *(__global const acc_V*)(line + j);
+                    __global acc_V* place = (__global acc_V*)(other + i * width + j);
+                    *place = i == k ? share * above : *(__global const acc_V*)(gram + i * width + j) - factor * above;
+                }
+                if (k / acc_WIDTH % POLAR_LANES == item % POLAR_LANES)
+                    other[i * width + k] = i == k ? share : -factor;
             }
             POLAR_SYNC;
+            __global ACC* swept = other;
+            other = gram;
+            gram = swept;
         }
-        for (int i = item; i < columns; i += POLAR_ITEMS)
-            scale[i] = 1 / sqrt(max(gram[i * width + i], floor_));
-        POLAR_SYNC;
-        /* inverse = L^-1, each item its own columns: no waiting. */
-        COLUMNS(j, columns) {
-            for (int i = j; i < columns; i++) {
-                acc_V sum = (acc_V)(0);
-                for (int k = j; k < i; k++)
-                    sum += (gram[k * width + i] * scale[k]) * *(__global acc_V*)(inverse + k * width + j);
-                *(__global acc_V*)(inverse + i * width + j) = -scale[i] * sum;
-                if (i < j + acc_WIDTH)
-                    inverse[i * width + i] += scale[i];
-            }
-        }
-        POLAR_SYNC;
-        group_product(inverse, 1, width, inverse, width, gram, columns, columns, item);
-        POLAR_SYNC;
         for (int i = item; i < columns * width; i += POLAR_ITEMS)
             gram[i] = bent * gram[i] + (i / width == i % width ? straight : 0);
         POLAR_SYNC;
