@@ -17,7 +17,7 @@ from fxs_hpc.cli.main import main
 from fxs_hpc.emc.lattice import Lattice
 from fxs_hpc.emc.merging import merge, orbits
 from fxs_hpc.emc.quaternions import misorientation
-from fxs_hpc.files.emc import hkl_values, intensity, mean_std, peak_maps, phi, probabilities, quaternion_table, sym_op
+from fxs_hpc.files.emc import crystfel_hkl, hkl_values, intensity, mean_std, peak_maps, phi, probabilities, quaternion_table, sym_op
 from fxs_hpc.files.emc import quaternions as quaternion_file
 
 SETTINGS = (
@@ -200,6 +200,10 @@ def halves(chain):
         assert hashlib.sha256(chain.ours(name)).hexdigest() == hashes[name]
         one_half(chain, half, f"config-{half}.ini")
     chain.run("cal-CC")
+    a, b = (crystfel_hkl.read(chain.home / f"{RUNS}/high-res-recon-{half}-0/iter_flag-6/merged.hkl") for half in "AB")
+    scale = (a.intensity @ b.intensity) / (b.intensity @ b.intensity)
+    scatter = (a.intensity - scale * b.intensity) / np.hypot(a.sigma, scale * b.sigma)
+    assert 0.7 < np.sqrt(np.mean(scatter**2)) < 1.5  # the deviations are those between the halves: reached 0.99
     ours, theirs = (np.loadtxt(path) for path in chain.both("cal-CC/cc.dat"))
     np.testing.assert_allclose(ours, theirs, atol=0.005, equal_nan=True)  # reached: 0.0014
 
