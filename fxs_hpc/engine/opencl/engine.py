@@ -43,6 +43,7 @@ class OpenClEngine:
         self._steps, self._board, self._layout = steps, steps.board, steps.board.arrangement
         self._member = Member(number)
         self._turns: Turns = turns or OneAtATime()
+        self.scale_average(1.0)
 
     # --- state
 

@@ -15,6 +15,7 @@ from fxs_hpc.engine.opencl.constants import Sizes
 from fxs_hpc.engine.opencl.products import Launch, Places, Tiling, launch
 from fxs_hpc.engine.plane_projection import PlaneProjection
 from fxs_hpc.engine.polar import Product
+from fxs_hpc.errors import SettingsError
 from fxs_hpc.harmonics.hankel import hankel_matrices, phase
 
 COEFFICIENTS = ("density_coefficients", "amplitude_coefficients", "change_coefficients")
@@ -25,6 +26,11 @@ class PlaneLayout:
 
     def __init__(self, geometry: PlaneGeometry, constraints: Constraints, run: int | None = None) -> None:
         order, n_phi = geometry.amplitude_order, geometry.angular.n_phi
+        largest = max(order, constraints.reciprocal.max_order)
+        if geometry.angular.max_order < largest or (n_phi % 2 and not geometry.complex_density):
+            raise SettingsError(
+                f"a circle of {n_phi} angles does not fit order {largest}: n_phi must be >= {2 * largest + 1}, and even for a real density"
+            )
         self.order, self.n_phi = order, n_phi
         self.parts, self.sides = (2, 1) if geometry.complex_density else (1, 2)
         self.points = n_phi // self.sides

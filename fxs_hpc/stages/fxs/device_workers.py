@@ -64,10 +64,11 @@ def _run(
 
     def serve(place: int) -> None:
         try:
-            engine = OpenClEngine(steps, place, together)
             with suppress(queue.Empty, _StoppedError):
                 while True:
-                    _one(engine, problem, todo.get_nowait(), folder, mark, report)
+                    number = todo.get_nowait()
+                    # A new engine knows nothing of what the one before limited or scaled.
+                    _one(OpenClEngine(steps, place, together), problem, number, folder, mark, report)
         except BaseException as error:  # raised again by the main thread
             reports.put(error)
         finally:

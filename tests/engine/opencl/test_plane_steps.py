@@ -1,5 +1,6 @@
 """Every operation in the plane, on the device as on the CPU, from the same state."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from fxs_hpc.engine.interface import Engine, Precision, Update, Volume
 from fxs_hpc.engine.opencl.devices import Device
 from fxs_hpc.engine.opencl.engine import OpenClEngine
 from fxs_hpc.engine.opencl.lockstep import Lockstep
-from fxs_hpc.engine.opencl.plane_constants import largest_divisor
+from fxs_hpc.engine.opencl.plane_constants import PlaneLayout, largest_divisor
 from fxs_hpc.engine.opencl.plane_steps import PlaneSteps
-from fxs_hpc.errors import NumericalError
+from fxs_hpc.errors import NumericalError, SettingsError
+from fxs_hpc.harmonics.grids import CircleGrid
 
 pytestmark = pytest.mark.opencl
 
@@ -207,6 +209,30 @@ def test_a_batch_computes_the_bits_of_each_alone(device: Device, complex_density
         alone, batch = results["alone", number], results["batch", number]
         assert alone[0] == batch[0]
         assert all(one.tobytes() == other.tobytes() for one, other in zip(alone[1:], batch[1:], strict=True))
+
+
+def test_the_next_reconstruction_in_a_place_starts_afresh(device: Device) -> None:
+    case = plane_problem(**BOUNDS)
+    steps = PlaneSteps(board(device, case))
+    before = OpenClEngine(steps)
+    before.load(case.density, case.support, case.initial_support)
+    before.limit_resolution(0.3)
+    before.scale_average(2.0)
+    before.step(Update("ER"))
+    before.freeze()
+    after, expected = OpenClEngine(steps), case.engine()
+    after.load(case.density, case.support, case.initial_support)
+    same_steps((after, expected), METHODS[:2])
+    with pytest.raises(NumericalError, match="none was frozen"):
+        after.step(Update("ER", frozen=True))
+
+
+@pytest.mark.parametrize(("n_phi", "complex_density"), [(27, False), (15, True)])
+def test_grids_that_do_not_fit_are_refused(n_phi: int, complex_density: bool) -> None:
+    case = plane_problem(complex_density=complex_density)
+    geometry = replace(case.geometry, angular=CircleGrid(n_phi))
+    with pytest.raises(SettingsError, match="n_phi must be >= 17, and even for a real density"):
+        PlaneLayout(geometry, case.constraints)
 
 
 def test_runs_of_points() -> None:
