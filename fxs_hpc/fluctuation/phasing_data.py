@@ -144,7 +144,9 @@ def largest_distance(q: NDArray[np.float64], average_intensity: NDArray[np.float
     """
     r = np.arange(1.0, np.pi / np.diff(q).mean(), np.pi / q[-1] / 5)
     fine = (np.arange(8 * len(q)) + 0.5) * q[-1] / (8 * len(q))
-    both_sides = make_interp_spline(np.append(-q[::-1], q), np.append(average_intensity[::-1], average_intensity), k=3)
+    mirrored = q > 0
+    points = np.append(-q[mirrored][::-1], q)
+    both_sides = make_interp_spline(points, np.append(average_intensity[mirrored][::-1], average_intensity), k=3)
     window = np.cos(np.pi * fine / (2 * q[-1])) ** 2
     argument = np.outer(r, fine)
     wave = np.sinc(argument / np.pi) if dimensions == 3 else j0(argument)

@@ -113,6 +113,12 @@ def sphere(q, radius):
     return ((np.sin(x) - x * np.cos(x)) / x**3) ** 2
 
 
+def test_largest_distance_from_data_that_begin_at_q_0():
+    """As correlate makes them."""
+    q = np.linspace(0, 0.4, 128)
+    assert largest_distance(q, sphere(np.maximum(q, 1e-3), 70.0)) == pytest.approx(140, rel=0.03)
+
+
 @pytest.mark.parametrize("radius", [40.0, 70.0, 120.0])
 @pytest.mark.parametrize("q", [np.linspace(0.001, 0.4, 256), np.linspace(0.008, 0.2, 100), np.linspace(0.01, 0.4, 200)])
 def test_largest_distance_of_a_sphere_is_its_diameter(radius, q):
