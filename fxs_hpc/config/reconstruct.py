@@ -43,7 +43,12 @@ COPIES: Mapping[str, str] = {
 }
 """Keys whose default is the value of another key."""
 
-DERIVED = (*COPIES, "projections.reciprocal.used_order_ids", "grid.amplitude_order")
+DERIVED = (
+    *COPIES,
+    "projections.reciprocal.used_order_ids",
+    "grid.amplitude_order",
+    *(f"main_loop.sub_loops.main.methods.{method}.iterations" for method in ("HIO", "ER", "SW")),
+)
 
 REFERENCE_USED_ORDERS = tuple(range(64))
 

@@ -106,10 +106,7 @@ def _describe(file: h5py.File, run: RunDescription) -> None:
     for order in range(run.max_order + 1):
         matrices[str(order)] = _complete(run.projection_matrices.get(order), order, run.radial)
     if run.invariants is not None:
-        stored = file.create_dataset("deg_2_invariant", run.invariants.shape, run.invariants.dtype, chunks=(1, *run.invariants.shape[1:]))
-        for order, values in enumerate(run.invariants):
-            if values.any():  # orders that are 0 throughout take no space
-                stored[order] = values
+        _write_by_order(file, "deg_2_invariant", run.invariants)
     file["stats/run_time"] = float(run.run_time)
 
 
@@ -123,6 +120,14 @@ def _complete(matrix: NDArray | None, order: int, radial: RadialGrid) -> NDArray
     return full
 
 
+def _write_by_order(group: h5py.Group, name: str, invariants: NDArray) -> None:
+    """One chunk per order; orders that are 0 throughout take no space."""
+    stored = group.create_dataset(name, invariants.shape, invariants.dtype, chunks=(1, *invariants.shape[1:]))
+    for order, values in enumerate(invariants):
+        if values.any():
+            stored[order] = values
+
+
 def _write(group: h5py.Group, found: Reconstruction, run: RunDescription) -> None:
     packed = {"chunks": (1, *found.real_density.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
     densities = ("real_density", "last_real_density", "last_cleaned_density", "initial_density")
@@ -131,7 +136,7 @@ def _write(group: h5py.Group, found: Reconstruction, run: RunDescription) -> Non
     for name in ("reciprocal_density", "last_reciprocal_density"):
         group[name] = getattr(found, name)
     missing = run.max_order + 1 - len(found.last_deg2_invariant)
-    group["last_deg2_invariant"] = np.pad(found.last_deg2_invariant, ((0, missing), (0, 0), (0, 0)))
+    _write_by_order(group, "last_deg2_invariant", np.pad(found.last_deg2_invariant, ((0, missing), (0, 0), (0, 0))))
     for space in ("real", "reciprocal"):
         group.create_group(f"error_dict/{space}")
     for name, values in found.errors.items():

@@ -40,8 +40,8 @@ def disk(settings: Reconstruct, grids: Geometry | PlaneGeometry, wanted: int, pr
     modifiers = settings.output_density_modifiers
     # Two amplitudes, and densities that are 0 outside their support; moved ones are not 0 anywhere.
     fields = 5.3 + (3 if modifiers.shift_to_center or (plane and modifiers.fix_orientation) else 0)
-    orders = max(settings.projections.reciprocal.used_order_ids) + 1
+    used = settings.projections.reciprocal.used_order_ids
+    orders = max(used) + 1 if grids.complex_density else sum(order % 2 == 0 for order in range(max(used) + 1))
     invariants = orders * grids.radial.n_points**2 * (16 if plane else 8)
     each = int(voxels * (fields * size + 0.1)) + int(voxels * size * 0.7) + invariants
-    kept = invariants // (2 if settings.projections.reciprocal.odd_orders_to_0 else 1)
-    return wanted * each + shown(settings, wanted) * voxels * _VTK_BYTES + kept * settings.IO.files.invariants.options.save_invariant
+    return wanted * each + shown(settings, wanted) * voxels * _VTK_BYTES + invariants * settings.IO.files.invariants.options.save_invariant
