@@ -76,16 +76,20 @@ def shape_settings(dimensions):
     }
 
 
-@pytest.mark.parametrize(("dimensions", "kind"), [(2, "midpoint"), (3, "midpoint"), (2, "trapz"), (3, "gauss"), (3, "zernike")])
-def test_shapes_have_the_invariants_that_a_simulation_has(tmp_path, dimensions, kind):
+ANGLES = {2: {"n_phi": 40}, 3: {"n_theta": 20, "n_phi": 44}}
+KINDS = [(2, "midpoint", {}), (3, "midpoint", {}), (2, "trapz", ANGLES[2]), (3, "gauss", ANGLES[3]), (3, "zernike", {})]
+
+
+@pytest.mark.parametrize(("dimensions", "kind", "angles"), KINDS)
+def test_shapes_have_the_invariants_that_a_simulation_has(tmp_path, dimensions, kind, angles):
     from fxs_hpc.config.settings import assembled
     from fxs_hpc.stages.fxs import simulate_ccd
     from fxs_hpc.stages.fxs.context import Context
     from fxs_hpc.stages.fxs.workspace import Workspace
 
-    given = {**shape_settings(dimensions), "fourier_transform": {"type": kind}}
+    given = {**shape_settings(dimensions), "fourier_transform": {"type": kind}, "grid": {**GRID, **angles}}
     folder, result = found(tmp_path, structure_name="duo", n_particles=3, **given)
-    tree = {name: value for name, value in shape_settings(dimensions).items() if name not in ("extraction_mode", "max_order")}
+    tree = {name: value for name, value in given.items() if name not in ("extraction_mode", "max_order")}
     fourier = {"type": kind, "reciprocity_coefficient": np.pi}
     settings = assembled("simulate_ccd", {**tree, "n_particles": 3, "fourier_transform": fourier}).model
     _, context = stage(tmp_path, **shape_settings(dimensions))

@@ -1,60 +1,15 @@
-"""Options of the stage extract: squared intensities, counted pairs, other names of fields, masks, spellings."""
+"""Options of the stage extract: counted pairs, other names of fields, masks, places, spellings."""
 
 import h5py
 import numpy as np
 import pytest
-from extract_stage import SILENT, found, stage, storage
+from extract_stage import SILENT, stage, storage
+from random_correlations import ALL, ORDER, path_of, run, write
 
 from fxs_hpc.config.settings import assembled
 from fxs_hpc.errors import InputFileError, SettingsError
-from fxs_hpc.files.ccd import write_ccd
-from fxs_hpc.fluctuation import plane_scattering
-from fxs_hpc.fluctuation import squared_intensity as square
-from fxs_hpc.fluctuation.correlation import CrossCorrelation, correlation_angles, correlation_blocks
-from fxs_hpc.fluctuation.invariants import invariants_of
 from fxs_hpc.stages.fxs import extract
 from fxs_hpc.stages.fxs.finished import finished
-
-ORDER, WAVELENGTH = 6, 3.0
-Q = np.linspace(0.05, 0.3, 14)
-ALL = ("I1I1", "I2I1", "I2I2")
-
-
-def random_harmonics(dimensions):
-    """Centrosymmetric intensities with independent harmonics, and how they are squared, mixed and correlated."""
-    rng = np.random.default_rng(2)
-    if dimensions == 2:
-        harmonics = rng.normal(size=(ORDER + 1, len(Q), 2)) @ [1, 1j]
-        harmonics[1::2] = 0
-        harmonics[0] = 20
-        return harmonics
-    coef = rng.normal(size=(ORDER + 1, ORDER + 1, 2, len(Q)))
-    coef[0, :, 1] = 0
-    for m in range(ORDER + 1):
-        coef[m, :m] = 0
-    coef[:, 1::2] = 0
-    coef[0, 0, 0] = 30
-    return coef
-
-
-def invariants(dimensions):
-    harmonics = random_harmonics(dimensions)
-    if dimensions == 2:
-        squared = square.square_in_plane(harmonics)
-        own = plane_scattering.invariants_of
-        return {"I1I1": own(harmonics), "I2I1": square.mixed_in_plane(squared, harmonics), "I2I2": own(squared)}
-    squared = square.square_in_space(harmonics)
-    return {"I1I1": invariants_of(harmonics), "I2I1": square.mixed_in_space(squared, harmonics), "I2I2": invariants_of(squared)}
-
-
-def correlated(dimensions, values):
-    if dimensions == 2:
-        return np.concatenate([block for _, block in plane_scattering.correlation_blocks(values, 4 * ORDER)])
-    return np.concatenate([block for _, block in correlation_blocks(values, Q, WAVELENGTH)])
-
-
-def mean(dimensions, b_zero):
-    return np.sqrt(np.diagonal(b_zero).real / (4 * np.pi if dimensions == 3 else 1))
 
 
 @pytest.fixture(params=[2, 3])
@@ -64,115 +19,12 @@ def dimensions(request):
 
 @pytest.fixture
 def home(tmp_path, dimensions):
-    made = invariants(dimensions)
-    correlation = {name: correlated(dimensions, values) for name, values in made.items()}
-    delta = 2 * np.pi * np.arange(4 * ORDER) / (4 * ORDER) if dimensions == 2 else correlation_angles(ORDER)
-    squared = mean(dimensions, made["I2I2"][0])
-    data = CrossCorrelation(
-        dimensions, Q, delta, WAVELENGTH, mean(dimensions, made["I1I1"][0]), correlation, average_squared_intensity=squared
-    )
-    write_ccd(tmp_path / f"data/fxs/ccd/{dimensions}d_noise.h5", data)
-    return tmp_path
-
-
-def run(home, dimensions, said=None, **tree):
-    folder, result = found(home, said, **{"dimensions": dimensions, "structure_name": "noise", "max_order": ORDER, **tree})
-    with h5py.File(folder / "proj_data.h5") as file:
-        transforms = [file[f"unknown_transforms/I2I1/{n}"][()] for n in range(ORDER + 1)] if "unknown_transforms" in file else []
-        stored = {name: file[f"deg_2_invariant/{name}"][()] for name in ALL if f"deg_2_invariant/{name}" in file}
-        second = [file[f"data_projection_matrices/I2I2/{n}"][()] for n in range(ORDER + 1)] if len(stored) == 3 else []
-    return result, stored, second, transforms
-
-
-@pytest.mark.parametrize(
-    "tree",
-    [
-        {},
-        {"I2I1_unknown_tranrform_extraction_method": "direct"},
-        {"I2I1_unknown_tranrform_extraction_method": "direct", "unitary_transform": {"enforce_unitarity": True}},
-    ],
-)
-def test_squared_intensities_and_their_transform(home, dimensions, tree):
-    result, stored, second, transforms = run(home, dimensions, cross_correlation={"datasets_to_process": list(ALL)}, **tree)
-    made, harmonics = invariants(dimensions), random_harmonics(dimensions)
-    for name in ALL:
-        for order in range(0, ORDER + 1, 2):
-            size = np.abs(made[name][order]).max()
-            np.testing.assert_allclose(stored[name][order], made[name][order], atol=1e-6 * size + 1e-12 * np.abs(made[name][0]).max())
-    for order in range(0, ORDER + 1, 2):
-        first, matrix = result.projection_matrices[order], second[order].reshape(len(Q), -1)
-        expected = made["I2I1"][order]
-        product = matrix @ transforms[order] @ first.conj().T
-        np.testing.assert_allclose(product, expected, atol=1e-5 * np.abs(expected).max())
-        unit = transforms[order] @ transforms[order].conj().T
-        np.testing.assert_allclose(unit, np.eye(len(unit)), atol=1e-5)
-    if dimensions == 2:
-        squared = square.square_in_plane(harmonics)
-        phase = np.vdot(result.projection_matrices[4], harmonics[4]) / np.vdot(*[result.projection_matrices[4]] * 2)
-        np.testing.assert_allclose(second[4] * transforms[4][0, 0] * phase, squared[4], atol=1e-6 * np.abs(squared[4]).max())
-
-
-def test_without_the_mean_of_the_square_it_is_solved_for(home, dimensions):
-    said = []
-    with h5py.File(home / f"data/fxs/ccd/{dimensions}d_noise.h5", "r+") as file:
-        del file["average_squared_intensity"]
-    _, stored, _, _ = run(home, dimensions, said, cross_correlation={"datasets_to_process": list(ALL)})
-    assert sum("average_squared_intensity" in line for line in said) == 2
-    made = invariants(dimensions)
-    for name in ALL:
-        np.testing.assert_allclose(stored[name][0], made[name][0], atol=1e-6 * np.abs(made[name][0]).max())
-        np.testing.assert_allclose(stored[name][2], made[name][2], atol=1e-6 * np.abs(made[name][0]).max())
-
-
-def test_transforms_refer_to_the_matrices_that_are_stored(home, dimensions):
-    """Optimised matrices are turned, and the transform with them."""
-    options = {"use": True, "n_iterations": 5}
-    result, stored, second, transforms = run(
-        home, dimensions, cross_correlation={"datasets_to_process": list(ALL)}, optimize_projection_matrices=options
-    )
-    for order in range(0, ORDER + 1, 2):
-        first, matrix = result.projection_matrices[order], second[order].reshape(len(Q), -1)
-        np.testing.assert_allclose(
-            matrix @ transforms[order] @ first.conj().T, stored["I2I1"][order], atol=1e-5 * np.abs(stored["I2I1"][order]).max()
-        )
-
-
-def test_every_data_set_has_its_own_limits(home, dimensions):
-    line = {"type": "line", "line": [[0, 0.1], [6, 0.2]]}
-    sets = {"I2I1": {"bl_q_limits": {"min": line}}, "I2I2": {"bl_q_limits": {"max": line}}}
-    tree = {"dimensions": dimensions, "structure_name": "noise", "max_order": ORDER}
-    folder, result = found(home, cross_correlation={"datasets_to_process": list(ALL), "datasets": sets}, **tree)
-    with h5py.File(folder / "proj_data.h5") as file:
-        limits = {name: file[f"deg_2_invariant_q_id_limits/{name}"][()] for name in ALL}
-        masks = file["deg_2_invariant_masks/I2I1"][()]
-        second = file["data_projection_matrices/I2I2/6"][()]
-    np.testing.assert_array_equal(result.q_id_limits, [[0, len(Q)]] * (ORDER + 1))
-    for order in range(ORDER + 1):
-        inside = Q >= 0.1 + order / 60 - 1e-12
-        np.testing.assert_array_equal(masks[order], np.outer(inside, inside))
-        assert tuple(limits["I2I1"][order, 0]) == (np.argmax(inside), len(Q))
-        assert tuple(limits["I2I2"][order, 1]) == (0, np.count_nonzero(Q <= 0.1 + order / 60 + 1e-12))
-    assert not second[limits["I2I2"][6, 0, 1] :].any()
-
-
-def test_pictures_of_all_data_sets(home, dimensions):
-    option = "plot_first_invariants_from_proj_matrices" if dimensions == 2 else "plot_first_ccn"
-    tree = {"dimensions": dimensions, "structure_name": "noise", "max_order": 2, "IO": storage(**{**SILENT, option: True})}
-    folder, _ = found(home, cross_correlation={"datasets_to_process": list(ALL)}, **tree)
-    in_plane = {"first_I1I1_proj_matrices_to_Bl", "first_I2I2_proj_matrices_to_Bl"}
-    assert {path.stem for path in folder.glob("*.png")} == (in_plane if dimensions == 2 else {f"first_{name}_Cn" for name in ALL})
-
-
-def test_missing_data_sets_are_named(home, dimensions):
-    with h5py.File(home / f"data/fxs/ccd/{dimensions}d_noise.h5", "r+") as file:
-        del file["cross_correlation/I2I1"]
-    with pytest.raises(InputFileError, match="no field cross_correlation/I2I1"):
-        run(home, dimensions, cross_correlation={"datasets_to_process": list(ALL)})
+    return write(tmp_path, dimensions)
 
 
 def test_fields_of_older_files_may_have_other_names(home, dimensions):
     plain, *_ = run(home, dimensions)
-    with h5py.File(home / f"data/fxs/ccd/{dimensions}d_noise.h5", "r+") as file:
+    with h5py.File(path_of(home, dimensions), "r+") as file:
         file.move("radial_points", "q")
         file.move("cross_correlation/I1I1", "ccf")
         del file["cross_correlation"]
@@ -191,7 +43,7 @@ def solver(**options):
 
 def test_counted_pairs_are_weighed(home, dimensions):
     """Poisson numbers of pairs: the weighted solution is nearer to the truth. Exact data are not changed."""
-    path = home / f"data/fxs/ccd/{dimensions}d_noise.h5"
+    path = path_of(home, dimensions)
     exact, *_ = run(home, dimensions, cross_correlation=solver(bl_extraction_method="lstsq"))
     weigh = {"assume_poisson_noise": True, **solver(bl_extraction_method="lstsq")}
     same, *_ = run(home, dimensions, cross_correlation=weigh)
@@ -207,7 +59,7 @@ def test_counted_pairs_are_weighed(home, dimensions):
 
 
 def test_masked_values_may_count_as_zero(home, dimensions):
-    with h5py.File(home / f"data/fxs/ccd/{dimensions}d_noise.h5") as file:
+    with h5py.File(path_of(home, dimensions)) as file:
         shape = file["cross_correlation/I1I1"].shape
     valid = np.ones(shape, bool)
     valid[2, 3] = valid[3, 2] = False
