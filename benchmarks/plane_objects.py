@@ -82,10 +82,12 @@ def as_they_stand(one: np.ndarray, other: np.ndarray, r: np.ndarray) -> float:
 
 def truth(ccd: fxs.Result, transform: DiscTransform) -> np.ndarray:
     """The object, centred, up to q_max, on the grid of the reconstruction: from the exact amplitudes of its shapes."""
-    figures = read_plane_model(ccd.file).shapes
+    model = read_plane_model(ccd.file)
+    assert model is not None
+    figures = model.shapes
     centre = transform.centre_of_mass(plane_shapes.density_on(figures, transform.radial.r, transform.angular.phi))
     q = transform.radial.q[:, None, None] * transform.angular.directions()
-    amplitude = sum(figure.amplitude(q) for figure in figures)
+    amplitude = np.sum([figure.amplitude(q) for figure in figures], axis=0)
     return transform.density(transform.shifted(amplitude, centre)).real
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fxs_hpc.engine.interface import PlaneGeometry
 from fxs_hpc.errors import SettingsError
-from fxs_hpc.harmonics.hankel import hankel_matrices, phase
+from fxs_hpc.harmonics.hankel import hankel_matrices, phase, plane_phase
 
 
 class PlaneFields(Protocol):
@@ -122,29 +122,31 @@ class ComplexDensityFields:
         self._length, self._order = geometry.angular.n_phi, geometry.amplitude_order
         self._dtype = dtype
         self._forward, self._inverse = _hankel(geometry, convention, dtype, np.ones(self._order + 1))
-        complex_type = np.result_type(dtype, np.complex64)
-        self._phase = ((-1j) ** (np.arange(self._order + 1) % 4)).astype(complex_type)[:, None]
+        complex_type, orders = np.result_type(dtype, np.complex64), np.arange(-self._order, self._order + 1)
+        phases = plane_phase(orders, geometry.radial.kind, convention).astype(complex_type)[:, None]
+        # Orders -L .. -1 and 0 .. L, as the ends of a spectrum.
+        self._phases = phases[: self._order], phases[self._order :]
         self.orders = np.arange(self._length // 2 + 1)
 
     def amplitude(self, density: NDArray, transfer: NDArray | None = None) -> NDArray:
         """See `PlaneFields.amplitude`."""
-        spectrum = self._transformed(self._forward, density, self._phase)
+        spectrum = self._transformed(self._forward, density, *self._phases)
         if transfer is not None:
             spectrum *= transfer.astype(self._dtype)
         return scipy.fft.ifft(spectrum, axis=0, norm="forward", overwrite_x=True)
 
     def density(self, amplitude: NDArray) -> NDArray:
         """See `PlaneFields.density`."""
-        spectrum = self._transformed(self._inverse, amplitude, self._phase.conj())
+        spectrum = self._transformed(self._inverse, amplitude, *(phase.conj() for phase in self._phases))
         return scipy.fft.ifft(spectrum, axis=0, norm="forward", overwrite_x=True)
 
-    def _transformed(self, matrices: NDArray, field: NDArray, signs: NDArray) -> NDArray:
+    def _transformed(self, matrices: NDArray, field: NDArray, negative: NDArray, positive: NDArray) -> NDArray:
         found = scipy.fft.fft(field, axis=0, norm="forward")
         last, spectrum = self._order, np.zeros_like(found)
-        spectrum[: last + 1] = _by_order(matrices, found[: last + 1]) * signs
+        spectrum[: last + 1] = _by_order(matrices, found[: last + 1]) * positive
         if last:
-            # Orders -L .. -1: H_-m with (-i)^-m has the matrix and the phase of m.
-            spectrum[-last:] = _by_order(matrices[:0:-1], found[-last:]) * signs[:0:-1]
+            # H_-m with (-i)^-m has the matrix and the phase of m.
+            spectrum[-last:] = _by_order(matrices[:0:-1], found[-last:]) * negative
         return spectrum
 
     def intensity(self, amplitude: NDArray) -> NDArray:

@@ -12,6 +12,7 @@ from scipy.special import j1
 from fxs_hpc.engine.interface import Constraints, PlaneGeometry, Precision, Update
 from fxs_hpc.engine.plane_engine import PlaneEngine
 from fxs_hpc.engine.plane_projection import fixed_order, phase_factors
+from fxs_hpc.fluctuation.plane_fourier import DiscTransform
 from fxs_hpc.harmonics.grids import CircleGrid, RadialGrid
 
 SEQUENCE = [Update("HIO", 0.6), Update("ER"), Update("ER"), Update("HIO", 0.6), Update("RAAR", 0.8), Update("ER")]
@@ -159,6 +160,20 @@ def test_amplitude_of_an_off_centre_gaussian(complex_density: bool, n_phi: int) 
     expected = factor * width**2 * np.exp(-((width * q) ** 2).sum(axis=-1) / 2 - 1j * q @ centre)
     assert distance(engine.project().amplitude, expected) < 1e-6
     assert distance(engine.project().amplitude.conj(), expected) > 0.1
+
+
+@pytest.mark.parametrize("kind", ["midpoint", "trapz", "gauss", "Zernike"])
+@pytest.mark.parametrize("convention", ["exact", "reference"])
+def test_transforms_are_those_of_the_simulation(kind: str, convention: str) -> None:
+    geometry = PlaneGeometry(RadialGrid(12, 0.1, kind=kind, dimensions=2), CircleGrid(25), 8, complex_density=True)
+    density = np.random.default_rng(0).normal(size=(12, 25)) + 1j * np.random.default_rng(1).normal(size=(12, 25))
+    engine = PlaneEngine(geometry, replace(unconstrained(geometry), r_max_convention=convention), "double")
+    engine.load(density, density != 0, density != 0)
+    transform = DiscTransform(geometry.radial, geometry.angular, 8, convention)
+    amplitude = transform.amplitude(density)
+    assert distance(engine.project().amplitude, amplitude) < 1e-12
+    engine.band_limit()
+    assert distance(engine.density(), transform.density(amplitude)) < 1e-12
 
 
 def test_amplitude_of_an_off_centre_disc() -> None:
