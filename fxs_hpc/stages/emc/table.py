@@ -236,7 +236,7 @@ _ROWS = (
         "mpi",
         "refine-orientations",
         "Orientations off the grid, and intensities with error estimates: the way to high resolution.",
-        (Detector, Frames, Background, Crystal, Lattice, Rotations, Reduction, LocalUpdate, Refinement),
+        (Detector, Frames, Background, Crystal, Lattice, Rotations, Reduction, Reconstruction, LocalUpdate, Refinement),
         reads=("{mpi_datafile}", "{prob_orien_file}", "{reduced_data_id_file}", "aux/sym-op.dat", "{quat_file}"),
         makes=("{refine_dir}/history.jsonl",),
         arguments=("{refine_rounds}", "--resume"),

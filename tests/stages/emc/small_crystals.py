@@ -44,6 +44,8 @@ gw = 2.5
 nproc = 1
 mpi_datafile = Data/mpi-datafile.bin
 mpi_bgfile = Data/mpi-bg_model.bin
+[low-res-emc]
+prob_dir = Data/high-prob
 prob_orien_file = aux/prob-orien.bin
 [refine-orientations]
 peak_width = {width}

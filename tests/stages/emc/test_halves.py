@@ -18,8 +18,6 @@ min_patch_sz = 1
 max_patch_sz = 40
 min_num_peak = 3
 max_num_peak = 60
-[low-res-emc]
-prob_dir = Data/high-prob
 [make-Ematrix]
 r2peak_file = Data/r2peak.bin
 peak2r_file = Data/peak2r.bin
