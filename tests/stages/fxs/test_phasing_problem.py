@@ -6,7 +6,7 @@ import pytest
 
 from fxs_hpc.errors import DataError, SettingsError
 from fxs_hpc.fluctuation import phasing
-from fxs_hpc.stages.fxs import phasing_grids, phasing_problem
+from fxs_hpc.stages.fxs import phasing_grids, phasing_problem, phasing_worker
 
 LOOPS = "main_loop__sub_loops__"
 
@@ -145,3 +145,38 @@ def test_notes(home, data):
     assert "detail at high q is lost" in notes(grid__amplitude_order=6)
     assert "aliased grid (16 x 32" in notes(grid={"n_radial_points": 16, "max_order": 6, "amplitude_order": 14, "n_theta": 16, "n_phi": 32})
     assert "density stays real" in notes(projections__real__projections__apply=["support", "limit_imag"])
+
+
+def test_radial_grid_is_what_the_settings_say(problem_of, data):
+    own = {"n_radial_points": "data", "max_order": 6, "amplitude_order": 10}
+    assert problem_of(grid=own).geometry.radial.n_points == len(data.q)
+    named = problem_of(grid={**own, "n_radial_points": 20, "max_q": 0.15}, fourier_transform__reciprocity_coefficient=2.5).geometry.radial
+    assert (named.n_points, named.q_max, named.r_max) == (20, 0.15, pytest.approx(2.5 * 20 / 0.15))
+    assert problem_of().geometry.radial.q_max == data.q[-1]
+
+
+@pytest.mark.parametrize("kind", ["midpoint", "trapz", "gauss", "Zernike", "zernike"])
+def test_every_kind_of_transform_phases(problem_of, kind):
+    """The error falls, whatever the radial quadrature."""
+    problem = problem_of(fourier_transform__type=kind)
+    assert problem.geometry.radial.kind == {"zernike": "Zernike"}.get(kind, kind)
+    engine, progress = phasing_worker.cpu_engine(problem), phasing.Progress()
+    engine.load(problem.start(0), problem.initial_support, problem.initial_support)
+    engine.band_limit()
+    for _ in phasing.run(engine, problem.operations, problem.rules, progress):
+        pass
+    assert progress.errors["main"][-1] < 0.2 * progress.errors["main"][0]
+
+
+def test_interpolation_rank_and_scale_of_the_data(problem_of, data):
+    def matrix(l, **changes):
+        return problem_of(**changes).constraints.reciprocal.projection_matrices[l]
+
+    q = problem_of().geometry.radial.q
+    nearest = matrix(4, projections__reciprocal__regrid__interpolation="nearest")
+    rows = data.projection_matrices[4][np.abs(data.q[:, None] - q).argmin(axis=0)]
+    np.testing.assert_allclose(nearest @ nearest.T, rows @ rows.T, atol=1e-6 * np.abs(rows @ rows.T).max())
+    cubic, linear = (matrix(4, projections__reciprocal__regrid__interpolation=kind) for kind in ("cubic", "linear"))
+    assert 1e-6 < np.abs(cubic @ cubic.T - linear @ linear.T).max() / np.abs(cubic @ cubic.T).max() < 0.1
+    np.testing.assert_allclose(matrix(4, projections__reciprocal__scale=3.0), 3 * cubic)
+    assert matrix(6, projections__reciprocal__rank_tolerance=0.5).shape[1] < matrix(6).shape[1]

@@ -89,3 +89,29 @@ def test_the_centre_of_mass_comes_to_the_origin(home):
         np.testing.assert_array_equal(new["initial_density"][()], old["initial_density"][()])
         assert new["last_support_mask"][()].sum() == pytest.approx(old["last_support_mask"][()].sum(), rel=0.5)
         assert new["error_dict/main"][-1] == old["error_dict/main"][-1]
+
+
+PICTURES = {
+    "plot_error_metrics": (True, {"error_metrics.png"}),
+    "plot_first_used_invariants": (True, {"first_Bl.png"}),
+    "plot_reconstructed_deg2_invariants": ([1], {"1_out_Bl.png"}),
+    "generate_vtk_files": (False, set()),
+}
+
+
+@pytest.mark.parametrize("option", PICTURES)
+def test_each_picture_is_drawn_where_asked_for(home, option):
+    value, expected = PICTURES[option]
+    order = {"plot_reconstructed_deg2_invariants": [1]}
+    folder = particle.run(home, IO__files__reconstructions__options={**particle.QUIET, option: order.get(option, value)}, seed=4)
+    with h5py.File(folder / "data.h5") as file:
+        results = file["reconstruction_results"]
+        second = sorted(results, key=lambda key: results[key]["error_dict/main"][-1])[1]
+    wanted = {name.replace("1_out", f"{second}_out") for name in expected}
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if path.suffix in (".png", ".vts")} == wanted
+
+
+def test_names_and_folders_of_the_files(home):
+    files = {"reconstructions": {"name": "found.h5", "options": particle.QUIET}}
+    folder = particle.run(home, IO__files__reconstructions=files["reconstructions"])
+    assert (folder / "found.h5").exists() and not (folder / "data.h5").exists()
