@@ -85,8 +85,8 @@ def verdicts(stored: Orientations) -> NDArray[np.str_]:
     if stored.second:
         both[stored.second["frame"][stored.second["accepted"]]] = True
     blank = ~(frames["log_likelihood"] >= LEAST_GAIN)
-    words = (refined_frames.ACCEPTED, refined_frames.BLANK, refined_frames.TWO_LATTICES)
-    return np.select((frames["accepted"], blank, both), words, refined_frames.UNEXPLAINED)
+    words = (refined_frames.ACCEPTED, refined_frames.TWO_LATTICES, refined_frames.BLANK)
+    return np.select((frames["accepted"], both, blank), words, refined_frames.UNEXPLAINED)
 
 
 def _second(second: Mapping[str, NDArray], count: int) -> dict[str, NDArray]:

@@ -16,7 +16,7 @@ from fxs_hpc.emc.lattice import Lattice
 from fxs_hpc.emc.quaternions import rotation_matrices
 from fxs_hpc.emc.refinement.starts import misorientation
 from fxs_hpc.emc.symmetry import LaueGroup, of_lattice
-from fxs_hpc.files.emc import basis, candidates, pix_map, rec_vectors, sym_op
+from fxs_hpc.files.emc import basis, candidates, file_lists, pix_map, radial_background, rec_vectors, simulated_frames, sym_op
 from fxs_hpc.files.emc import quaternions as quaternion_file
 
 SIDE, DISTANCE, WAVELENGTH, BINS, NUM_DIV = 97, 120.0, 1.0, 12, 7
@@ -99,6 +99,30 @@ def make(home: Path, lattice: Lattice, group: LaueGroup, frames: int, symmetric:
     lists = [np.sort(np.append(random.choice(len(samples), 4, replace=False), number)).astype(np.int32) for number in near]
     candidates.write(home / "aux/prob-orien.bin", candidates.Candidates.of_lists(lists))
     return truth
+
+
+def leave_out(home: Path, lattice: Lattice, truth: Crystals, blank: int, seed: int = 2) -> NDArray[np.float64]:
+    """Raw frames that reduce-data has left out, numbered behind the others: as many with a crystal, whose orientations are returned, as
+    `blank` ones after them. The raw frames of the others are blank, for nobody reads them."""
+    random, width = np.random.default_rng(seed), lattice.shortest / 9
+    kept, rotations = len(truth.rotations), Rotation.random(blank, random_state=seed).as_matrix()
+    header = rec_vectors.read(home / "make-detector/rec-vectors.bin", (SIDE, SIDE))
+    geometry = detector.flat((SIDE, SIDE), (47.3, 49.1), DISTANCE, (0, 0, -1), WAVELENGTH)
+    lists = file_lists.named([str(simulated_frames.cbf_path(home / "raw", number)) for number in range(kept + 2 * blank)], home / "Data")
+    file_lists.write(home / "make-background", lists)
+    for folder in (home / "raw", *lists.folders()):
+        folder.mkdir(parents=True, exist_ok=True)
+    for number in range(kept + 2 * blank):
+        signal = np.zeros(len(header))
+        if kept <= number < kept + blank:
+            signal = _signal(truth, rotations[number - kept], header, geometry, lattice, width)
+        counts = np.zeros(SIDE**2, np.int32)
+        counts[header.index] = random.poisson(header.polar * (1.0 + signal))
+        simulated_frames.write_cbf(home / "raw", number, counts.reshape(SIDE, SIDE))
+        Path(lists.radial[number]).write_bytes(radial_background.content(np.ones(BINS)))
+    path = home / "config.ini"
+    path.write_text(path.read_text().replace(f"num_raw_data = {kept}", f"num_raw_data = {kept + 2 * blank}"))
+    return rotations
 
 
 def error(truth: Crystals, rotations: NDArray[np.float64]) -> NDArray[np.float64]:
