@@ -122,7 +122,7 @@ def reconstruct(
 
 def _ends_iteration(operations: Sequence[schedule.Operation], following: int, operation: schedule.Operation) -> bool:
     """Whether `operation` is the last one of an iteration of its block and more follow."""
-    if isinstance(operation, schedule.EndOfBlock) or following >= len(operations):
+    if isinstance(operation, schedule.EndOfBlock) or all(isinstance(rest, schedule.EndOfBlock) for rest in operations[following:][:2]):
         return False
     after = operations[following]
     return (after.block, getattr(after, "iteration", -1)) != (operation.block, operation.iteration)

@@ -109,7 +109,8 @@ def test_what_is_stored(tmp_path, dimensions):
 
 def test_names_of_methods(tmp_path):
     names = ["HIO", "HIO_ft_stab", "HIO_non_FXS", "ER_non_FXS_ft_stab", "RAAR_non_FXS", "SW_center"]
-    main = {"methods": {name: {"iterations": 1, "ft_stab": False} for name in names[:-1]} | {"SW_center": 1}, "order": names, "iterations": 1}
+    methods = {name: {"iterations": 1, "ft_stab": False} for name in names[:-1]} | {"SW_center": 1}
+    main = {"methods": methods, "order": names, "iterations": 1}
     operations = problem_of(tmp_path, 3, **{f"{LOOPS}main": main, f"{LOOPS}order": ["main"]}).operations
     steps = [(o.update.method, o.update.stabilised, o.update.frozen) for o in operations if isinstance(o, Step)]
     assert steps == [("HIO", False, False), ("HIO", True, False), ("HIO", False, True), ("ER", True, True), ("RAAR", False, True)]
@@ -156,10 +157,12 @@ def test_stopping_rules_of_the_settings(tmp_path):
     rules = problem_of(
         tmp_path,
         3,
-        **{f"{ERRORS}limits": {"use": True, "main": 1e-4, "real": {"l2_projection_diff": 2e-4}, "ends": "block"}},
-        **{f"{ERRORS}gain_limits": {"use": True}},
+        **{f"{ERRORS}limits": {"use": True, "main": 1e-4, "real": {"l2_projection_diff": 2e-4}, "reciprocal": {"fqc_error": 0.1}}},
+        **{f"{ERRORS}limits__ends": "block", f"{ERRORS}gain_limits": {"use": True}},
+        **{f"{ERRORS}methods__reciprocal__calculate": ["fqc_error"]},
     ).rules
-    assert rules.limits.below == {"main": 1e-4, "real/l2_projection_diff": 2e-4} and rules.limits.ends == "block"
+    below = {"main": 1e-4, "real/l2_projection_diff": 2e-4, "reciprocal/fqc_error": 0.1}
+    assert rules.limits.below == below and rules.limits.ends == "block"
     assert rules.gain_limit.gain == 0.02 and rules.gain_limit.steps is None
     unused = problem_of(tmp_path, 3, **{f"{ERRORS}limits": {"main": 1e-4}}).rules
     assert unused.limits is None and unused.gain_limit is None
