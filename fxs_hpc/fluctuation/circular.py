@@ -33,9 +33,7 @@ def components_of(values: NDArray[np.float64], matrix: NDArray[np.float64]) -> N
     return parts.reshape(n_orders, *values.shape[:2])
 
 
-def components(
-    blocks: Blocks, n_q: int, n_delta: int, orders: NDArray[np.int64], nyquist: str = "exact"
-) -> NDArray[np.float64]:
+def components(blocks: Blocks, n_q: int, n_delta: int, orders: NDArray[np.int64], nyquist: str = "exact") -> NDArray[np.float64]:
     """Circular components C_n (orders, N, N) of prepared blocks, orders[0] = 0; masked angles are interpolated."""
     matrix = cosine_analysis(n_delta, orders, nyquist)
     result = np.empty((len(orders), n_q, n_q))

@@ -57,9 +57,7 @@ def _back_solve(columns: np.ndarray, n_unknowns: int, side: np.ndarray, solution
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _solve_complete(
-    result: np.ndarray, parts: np.ndarray, scale: np.ndarray, table: np.ndarray, step: int, first: int, stop: int
-) -> None:
+def _solve_complete(result: np.ndarray, parts: np.ndarray, scale: np.ndarray, table: np.ndarray, step: int, first: int, stop: int) -> None:
     """B_l of scaled components parts (n, N, N) for first <= max(q1, q2) < stop; table[q, l, n] of the solved orders."""
     n_unknowns = table.shape[1]
     last_row = np.arange(n_unknowns) * step
@@ -129,9 +127,7 @@ def _folded(values: NDArray[np.float64], given: NDArray[np.float64]) -> tuple[ND
     return np.divide(total, weights, out=np.zeros_like(total), where=weights > 0), weights
 
 
-def _minimum_norm(
-    values: NDArray, weights: NDArray, along: float, across: float, angle: NDArray, orders: NDArray
-) -> NDArray[np.float64]:
+def _minimum_norm(values: NDArray, weights: NDArray, along: float, across: float, angle: NDArray, orders: NDArray) -> NDArray[np.float64]:
     """Solution of least norm of one pair, where the valid angles do not determine all orders."""
     design = np.polynomial.legendre.legvander(along + across * np.cos(angle), orders[-1])[:, orders] / (4 * np.pi)
     root = np.sqrt(weights)

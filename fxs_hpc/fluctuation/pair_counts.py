@@ -35,9 +35,7 @@ def _with_mean(expected: NDArray[np.float64], rows: slice, means: Means | None) 
     return expected + np.multiply.outer(left[rows], right)[..., None]
 
 
-def weights_in_space(
-    invariants: NDArray[np.float64], cosine: NDArray[np.float64], n_delta: int, means: Means | None = None
-) -> Weigh:
+def weights_in_space(invariants: NDArray[np.float64], cosine: NDArray[np.float64], n_delta: int, means: Means | None = None) -> Weigh:
     """Weights from even B_l (L+1, N, N) of objects in space; `means` is what was subtracted from C; cosine: `correlation.ewald_cosine`."""
     table = legendre_table(len(invariants) - 1, cosine)
     waves = 2 * np.cos(2 * np.pi / n_delta * np.outer(np.arange(len(invariants)), np.arange(n_delta)))

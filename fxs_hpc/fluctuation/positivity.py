@@ -59,9 +59,7 @@ def _turned(fixed: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[
     return fixed @ (left @ right)
 
 
-def made_positive(
-    matrices: Sequence[NDArray], n_iterations: int, error_change_limit: float, dimensions: int = 3
-) -> tuple[NDArray, ...]:
+def made_positive(matrices: Sequence[NDArray], n_iterations: int, error_change_limit: float, dimensions: int = 3) -> tuple[NDArray, ...]:
     """V_l W_l with orthogonal W_l (in two dimensions v_n times a phase) found by alternating between positivity and the given V_l.
 
     Orders are brought in two by two, l <= 2, 4, .. L; each time at most `n_iterations` steps, or until the relative change of the
@@ -78,9 +76,7 @@ def made_positive(
     return tuple(current)
 
 
-def _alternated(
-    surroundings: _Space | _Plane, matrices: list[NDArray], n_iterations: int, error_change_limit: float
-) -> list[NDArray]:
+def _alternated(surroundings: _Space | _Plane, matrices: list[NDArray], n_iterations: int, error_change_limit: float) -> list[NDArray]:
     field = surroundings.intensity(matrices)
     for iteration in range(n_iterations):
         matrices = surroundings.turned(matrices, np.maximum(field, 0))

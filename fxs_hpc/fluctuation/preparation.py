@@ -38,9 +38,7 @@ def scattering_angle(q: NDArray[np.float64], wavelength: float) -> NDArray[np.fl
     return 2 * np.arcsin(q * wavelength / (4 * np.pi))
 
 
-def arc_mask(
-    q: NDArray[np.float64], delta: NDArray[np.float64], wavelength: float, pixel_size: float, at_pi: bool = False
-) -> Mask:
+def arc_mask(q: NDArray[np.float64], delta: NDArray[np.float64], wavelength: float, pixel_size: float, at_pi: bool = False) -> Mask:
     """Valid where the arc on the Ewald sphere between both points exceeds 2 pi / pixel_size (pixel_size in A).
 
     `at_pi` also masks the neighbourhood of the point opposite the beam (Delta - pi).

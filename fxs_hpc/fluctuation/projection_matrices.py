@@ -19,9 +19,7 @@ def _on_line(line: Line, orders: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(q_first + (orders - first) * (q_second - q_first) / (second - first), dtype=np.float64)
 
 
-def q_limits(
-    q: NDArray[np.float64], max_order: int, lower: Line | None = None, upper: Line | None = None
-) -> NDArray[np.int64]:
+def q_limits(q: NDArray[np.float64], max_order: int, lower: Line | None = None, upper: Line | None = None) -> NDArray[np.int64]:
     """Rows [low, high) of q that are used per order (max_order + 1, 2).
 
     `lower` and `upper` are straight lines through two (order, q) points; None is no limit. Points on the line are used.
