@@ -130,3 +130,18 @@ def test_memory_in_the_plane_is_known_beforehand(device: Device, precision: Prec
     taken = sum(buffer.size for buffer in made.buffers.values()) + made.table_bytes
     assert 0.6 * needed.of(members) < taken <= needed.of(members)
     assert max(buffer.size for buffer in made.buffers.values()) <= max(members * needed.largest_buffer, needed.shared)
+
+
+def test_a_step_is_few_launches(device: Device) -> None:
+    """Of all reconstructions together: starting kernels must not take longer than the work of a large GPU."""
+    space, plane = problem(), plane_problem()
+    for steps, case, expected in (
+        (SphereSteps(board(device, space, members=2)), space, 17),
+        (PlaneSteps(plane_boards.board(device, plane, members=2)), plane, 14),
+    ):
+        engines = [OpenClEngine(steps, number) for number in range(2)]
+        for loaded in engines:
+            loaded.load(case.density, case.support, case.initial_support)
+        before = steps.board.launches
+        steps.step([loaded._member for loaded in engines], Update("HIO", 0.5))
+        assert steps.board.launches - before == expected
