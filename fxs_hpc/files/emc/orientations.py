@@ -14,7 +14,8 @@ HDF5. Group `frames`, n reduced frames in their order (recovered ones behind the
     bright, unexplained i4[n]       pixels that the background does not explain, and those of them that no peak explains either
     accepted bool[n]                whether the frame counts in the intensities
     recovered bool[n]               whether it was found by the search alone
-Group `second`, where two lattices were looked for: the same of the second lattice, with `frame` i8[k], its place in `frames`.
+Group `second`, where two lattices were looked for: the same of the second lattice, with `frame` i8[k], its place in `frames`,
+    and first_log_likelihood f8[k], what the first lattice gains above background and second lattice.
 Group `model`: hkl i4[u, 3] (one of each set of equivalents), height, sigma, photon_sigma f8[u], multiplicity i8[u];
     attributes reference_width, width (1/Angstrom), mosaicity (rad), radial, shift_x, shift_y (distances), log_distance.
 Attributes `round`: number of the round; `settings`: JSON of what a run must share with this one to continue it.

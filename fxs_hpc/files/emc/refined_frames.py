@@ -17,9 +17,10 @@ from fxs_hpc.errors import DataError
 from fxs_hpc.files.atomic import replacing
 
 CSV_NAME, HDF5_NAME = "frames.csv", "frames.h5"
-ACCEPTED, TWO_LATTICES, BLANK, UNEXPLAINED = "accepted", "two lattices", "blank", "unexplained"
-"""Verdicts: it counts in the intensities; it does not, but two lattices explain it (only where a second one was looked for); nothing shows
-a crystal; its orientation leaves bright pixels unexplained (another crystal, a wrong orientation, or something that is no crystal)."""
+ACCEPTED, TWO_LATTICES, OTHER, BLANK, UNEXPLAINED = "accepted", "two lattices", "other orientation", "blank", "unexplained"
+"""Verdicts: it counts in the intensities; it does not, but two lattices explain it, or the second one without the first, whose orientation
+was wrong (both only where a second one was looked for); nothing shows a crystal; its orientation leaves bright pixels unexplained (another
+crystal, a wrong orientation, or something that is no crystal)."""
 
 
 class Column(NamedTuple):
@@ -32,7 +33,7 @@ class Column(NamedTuple):
 COLUMNS = {
     "frame": Column("1", "number among the reduced frames; recovered ones follow behind them"),
     "raw_id": Column("1", "number among the raw frames"),
-    "verdict": Column("", "accepted, two lattices, blank or unexplained"),
+    "verdict": Column("", "accepted, two lattices, other orientation, blank or unexplained"),
     "recovered": Column("1", "1: reduce-data had left it out, the search found it"),
     "phi": Column("1", "scale factor; 1 is the mean of the accepted frames"),
     "phi_error": Column("1", "standard error of phi"),
@@ -55,6 +56,7 @@ COLUMNS = {
     "second_phi": Column("1", "scale factor of a second lattice; none: none was found or looked for"),
     "second_error": Column("deg", "standard error of the orientation of the second lattice"),
     "second_log_likelihood": Column("1", "of the second lattice, above background and first lattice"),
+    "first_log_likelihood": Column("1", "of the first lattice, above background and second lattice"),
 }
 
 

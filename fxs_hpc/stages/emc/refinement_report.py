@@ -15,6 +15,7 @@ from fxs_hpc.config.emc.orientation import Crystal
 from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.emc.lattice import Lattice
 from fxs_hpc.emc.refinement.judging import LEAST_GAIN
+from fxs_hpc.emc.refinement.search import LEAST_GAIN as LEAST_SECOND
 from fxs_hpc.emc.symmetry import LaueGroup
 from fxs_hpc.files.emc import crystfel_stream, file_lists, orientations, refined_frames
 from fxs_hpc.files.emc.crystfel_stream import StreamCell, StreamFrame
@@ -28,6 +29,14 @@ from fxs_hpc.stages.emc.refinement_inputs import Problem
 from fxs_hpc.stages.emc.refinement_output import history
 
 _SYSTEMS = (("m-3", "cubic"), ("6", "hexagonal"), ("-3", "hexagonal"), ("4", "tetragonal"), ("mmm", "orthorhombic"), ("2", "monoclinic"))
+
+
+_OF_SECOND = {
+    "second_phi": "phi",
+    "second_error": "rotation_error",
+    "second_log_likelihood": "log_likelihood",
+    "first_log_likelihood": "first_log_likelihood",
+}
 
 
 def write(context: Context, made: Problem) -> None:
@@ -81,19 +90,21 @@ def table(stored: Orientations) -> dict[str, NDArray]:
 def verdicts(stored: Orientations) -> NDArray[np.str_]:
     """In a word, what became of each frame."""
     frames = stored.frames
-    both = np.zeros(len(frames["phi"]), bool)
+    both, other = np.zeros((2, len(frames["phi"])), bool)
     if stored.second:
-        both[stored.second["frame"][stored.second["accepted"]]] = True
+        explains, needed = stored.second["accepted"], stored.second["first_log_likelihood"] >= LEAST_SECOND
+        both[stored.second["frame"][explains & needed]] = True
+        other[stored.second["frame"][explains & ~needed]] = True
     blank = ~(frames["log_likelihood"] >= LEAST_GAIN)
-    words = (refined_frames.ACCEPTED, refined_frames.TWO_LATTICES, refined_frames.BLANK)
-    return np.select((frames["accepted"], both, blank), words, refined_frames.UNEXPLAINED)
+    words = (refined_frames.ACCEPTED, refined_frames.TWO_LATTICES, refined_frames.OTHER, refined_frames.BLANK)
+    return np.select((frames["accepted"], both, other, blank), words, refined_frames.UNEXPLAINED)
 
 
 def _second(second: Mapping[str, NDArray], count: int) -> dict[str, NDArray]:
-    columns = {f"second_{name}": np.full(count, np.nan) for name in ("phi", "error", "log_likelihood")}
+    columns = {name: np.full(count, np.nan) for name in _OF_SECOND}
     if second:
-        for name, source in (("phi", "phi"), ("error", "rotation_error"), ("log_likelihood", "log_likelihood")):
-            columns[f"second_{name}"][second["frame"]] = second[source]
+        for name, source in _OF_SECOND.items():
+            columns[name][second["frame"]] = second[source]
     return columns
 
 
@@ -135,8 +146,9 @@ def _names(context: Context, raw_id: NDArray[np.int64]) -> list[tuple[str, str]]
 def _stream_frames(stored: Orientations, lattice: Lattice, names: list[tuple[str, str]]) -> Iterator[StreamFrame]:
     frames, second = stored.frames, stored.second
     others = {int(frame): place for place, frame in enumerate(second["frame"])} if second else {}
+    first = np.isin(verdicts(stored), (refined_frames.ACCEPTED, refined_frames.TWO_LATTICES))
     for d, (image, event) in enumerate(names):
-        crystals = [_reciprocal(frames, d, lattice)] if frames["accepted"][d] or (d in others and second["accepted"][others[d]]) else []
+        crystals = [_reciprocal(frames, d, lattice)] if first[d] else []
         if d in others and second["accepted"][others[d]]:
             crystals.append(_reciprocal(second, others[d], lattice))
         yield StreamFrame(image, event, int(frames["raw_id"][d]) + 1, tuple(crystals))

@@ -138,7 +138,7 @@ def second_lattices(
         good = both.present & (both.unexplained <= np.maximum(made.options.few, made.options.largest_share * both.bright))
         second = both.second.of(both.present)._replace(accepted=good[both.present])
         columns = state.columns(second, both.bright[both.present], both.unexplained[both.present])
-        return columns | {"frame": wanted[both.present] + low}
+        return columns | {"frame": wanted[both.present] + low, "first_log_likelihood": both.first.gain[both.present]}
 
     columns = _gathered(context, over(one, range(len(blocks)), context.threads))
     context.say(f"second lattices: {len(columns.get('phi', []))} found, {int(np.sum(columns.get('accepted', 0)))} explain their frame")

@@ -50,7 +50,7 @@ def test_the_cell_in_the_words_of_crystfel(name):
 
 
 def stored(count=5):
-    """Frames: accepted, blank, two lattices, unexplained, without any orientation."""
+    """Frames: accepted, blank, with two lattices, unexplained, and without an orientation of its own but with a second one."""
     covariance = np.tile(np.diag([1e-6, 4e-6, 9e-6, 1e-4, 1, 1, 1, 1]), (count, 1, 1))
     gain = np.array([500.0, 3.0, 400.0, 90.0, -np.inf])
     rotation = Rotation.random(count, random_state=3).as_matrix()
@@ -69,18 +69,23 @@ def stored(count=5):
         "accepted": np.array([True, False, False, False, False]),
         "recovered": np.zeros(count, bool),
     }
-    second = {key: values[[3, 4]] for key, values in frames.items()} | {"frame": np.array([2, 3]), "accepted": np.array([True, False])}
+    second = {key: values[[3, 4, 0]] for key, values in frames.items()}
+    second |= {
+        "frame": np.array([2, 3, 4]),
+        "accepted": np.array([True, False, True]),
+        "first_log_likelihood": np.array([100.0, 90.0, 5.0]),
+    }
     return Orientations(3, frames, second, {}, {"width": 0.003}, "{}")
 
 
 def test_table(tmp_path):
     table = report.table(stored())
-    expected = [refined_frames.ACCEPTED, refined_frames.BLANK, refined_frames.TWO_LATTICES, *2 * [refined_frames.UNEXPLAINED]]
-    assert table["verdict"].tolist() == [*expected[:4], refined_frames.BLANK]
+    assert table["verdict"].tolist() == ["accepted", "blank", "two lattices", "unexplained", "other orientation"]
     assert [table[f"error_{axis}"][0] for axis in "xyz"] == pytest.approx(np.degrees([1e-3, 2e-3, 3e-3]))
     assert table["phi_error"][2] == pytest.approx(2 * 1e-2) and table["misfit"].tolist() == pytest.approx([1 / 40, 0, 0.4, 0.95, 0])
     assert np.isnan(table["error"]).tolist() == [False] * 4 + [True] and table["width_ratio"][2] == pytest.approx(2)
-    assert np.isnan(table["second_phi"]).tolist() == [True, True, False, False, True] and table["second_phi"][2] == 0.5
+    assert np.isnan(table["second_phi"]).tolist() == [True, True, False, False, False] and table["second_phi"][2] == 0.5
+    assert table["first_log_likelihood"][3] == 90
     refined_frames.write(tmp_path, table)
 
 
@@ -113,6 +118,15 @@ def test_axis_in_the_laboratory():
     found = maps.axis_directions(rotation[None], sphere)
     expected = rotation.T @ [0, 0, 1]
     assert len(found) == 2 and np.allclose(np.abs(found @ expected), 1) and np.allclose(found.sum(axis=0), 0)
+
+
+def test_crystals_of_the_stream():
+    """Both lattices of a frame that two explain; the second alone where the first is not needed."""
+    lattice = Lattice(np.diag([14.0, 14.0, 11.0]))
+    made = stored()
+    found = list(report._stream_frames(made, lattice, [(f"{d}.cbf", "") for d in range(5)]))
+    assert [len(frame.crystals) for frame in found] == [1, 0, 2, 0, 1] and [frame.number for frame in found] == [1, 3, 5, 7, 9]
+    np.testing.assert_allclose(found[2].crystals[1], made.frames["rotation"][3].T @ lattice.reciprocal)
 
 
 def test_picture(tmp_path):
