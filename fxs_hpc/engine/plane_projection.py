@@ -101,17 +101,24 @@ class PlaneProjection:
         stop = int(np.flatnonzero(rows.known.any(axis=1)).max(initial=0)) + 1
         multiplicity = np.where(rows.orders[:stop] > 0, 2.0, 1.0)
         lengths = [float(multiplicity @ (np.abs(part[:stop].astype(complex)) ** 2 @ q_weights)) for part in (imposed - found, imposed)]
-        shares = []
-        for v, known, intensity in zip(rows.vectors[1:stop], rows.known[1:stop], found[1:stop], strict=True):
-            expected = np.outer(v, v.conj()).astype(complex)
-            norm = np.sum(np.abs(expected) ** 2)
-            if norm > 0:
-                difference = np.outer(known, known) * (expected - np.outer(intensity, intensity.conj()))
-                shares.append(np.sum(np.abs(difference) ** 2) / norm)
+        shares = _invariant_errors(*(part[1:stop].astype(complex) for part in (rows.vectors, found)), rows.known[1:stop])
         return {
             "l2_projection_diff": lengths[0] / lengths[1] if lengths[1] > 0 else float("nan"),
-            "deg2_invariant_l2_diff": float(np.mean(shares)) if shares else 0.0,
+            "deg2_invariant_l2_diff": float(np.mean(shares)) if len(shares) else 0.0,
         }
+
+
+def _invariant_errors(vectors: NDArray, intensities: NDArray, known: NDArray) -> NDArray[np.float64]:
+    """|V V^+ - I I^+|^2 over the known rings / |V V^+|^2, of the rows whose V is not 0.
+
+    With a = V, b = I there, and c the part of b at right angles to a, |a a^+ - b b^+|^2 = (|a|^2 - |b|^2)^2 + 2 |a|^2 |c|^2.
+    """
+    norms = np.sum(np.abs(vectors) ** 2, axis=1) ** 2
+    a, b = (part[norms > 0] * known[norms > 0] for part in (vectors, intensities))
+    a_squared, b_squared = (np.sum(np.abs(part) ** 2, axis=1) for part in (a, b))
+    along = np.sum(a.conj() * b, axis=1) / np.where(a_squared > 0, a_squared, 1)
+    beside = np.sum(np.abs(b - along[:, None] * a) ** 2, axis=1)
+    return ((a_squared - b_squared) ** 2 + 2 * a_squared * beside) / norms[norms > 0]
 
 
 def plane_invariants(coefficients: NDArray, orders: NDArray[np.int64], max_order: int) -> NDArray[np.complex128]:
