@@ -18,6 +18,7 @@ from fxs_hpc.config.fields import (
     section,
     setting,
 )
+from fxs_hpc.config.loops import MethodName
 from fxs_hpc.config.ramps import ExponentialRamp, LinearRamp
 
 RealProjection = Literal["support", "value_threshold", "limit_imag", "assert_real", "average_center"]
@@ -181,7 +182,7 @@ class EstimateParticles(Section):
     project: bool = setting(
         True, "go on with each estimate; False = only record them, while the loop stays with `initial`, to which they are then biased"
     )
-    estimate_in: tuple[str, ...] = setting(("ER",), "methods after which an estimate is made; while others run the number stays")
+    estimate_in: tuple[MethodName, ...] = setting(("ER",), "methods after which an estimate is made; while others run the number stays")
     scan_space: tuple[Positive, Positive, Annotated[Count, Field(ge=2)]] = setting(
         (1.0, 20.0, 40), "[smallest, largest, how many] numbers tried, at equal ratios; the loop begins with the largest"
     )

@@ -241,10 +241,10 @@ class Reconstruct(Section):
         key = "projections.reciprocal.number_of_particles"
         if 0 not in self.projections.reciprocal.used_order_ids:
             raise ValueError(f"{key}.estimate: the number shows in order 0, which used_order_ids does not name")
-        run = [method for name in loops.order for method in loops.loops[name].order]
+        run = [method for name in loops.order for method in loops.loops[name].order if not method.startswith("SW")]
         if not set(number.settings.estimate_in) & set(run):
             raise ValueError(
-                f"{key}.settings.estimate_in: none of {', '.join(number.settings.estimate_in)} is run; name a method of a block"
+                f"{key}.settings.estimate_in: none of {', '.join(number.settings.estimate_in)} makes steps; name a method of a block"
             )
 
     def _one_entry_per_loop(self) -> None:

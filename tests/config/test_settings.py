@@ -174,7 +174,7 @@ MISTAKES = [
     (
         "reconstruct",
         "projections: {reciprocal: {number_of_particles: {estimate: true, settings: {estimate_in: [RAAR]}}}}",
-        "number_of_particles.settings.estimate_in: none of RAAR is run",
+        "number_of_particles.settings.estimate_in: none of RAAR makes steps",
     ),
     ("reconstruct", "main_loop: {sub_loops: {order: [man]}}", "order names the block 'man', which is not defined here"),
     ("reconstruct", "main_loop: {sub_loops: {main: {order: [HI0]}}}", "order names 'HI0'"),

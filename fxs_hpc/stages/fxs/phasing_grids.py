@@ -116,6 +116,12 @@ def warnings(settings: Reconstruct, data: InvariantData, grids: Geometry | Plane
         lines.append("odd orders of the intensity are 0 and the start is real: the density stays real, no imaginary part is carried")
     if isinstance(grids, PlaneGeometry) and grids.angular.n_phi % 2:
         lines.append(f"n_phi = {grids.angular.n_phi} is odd: the density is computed as a complex one, at twice the cost")
+    particles = settings.projections.reciprocal.number_of_particles
+    if data.n_particles > 0 and not particles.estimate and not math.isclose(data.n_particles, particles.initial):
+        lines.append(
+            f"the data are of {data.n_particles:g} particles per pattern, projections.reciprocal.number_of_particles.initial is "
+            f"{particles.initial:g}: order 0 does not fit the others"
+        )
     return lines
 
 

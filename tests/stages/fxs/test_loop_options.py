@@ -1,5 +1,6 @@
 """Options of the loop that few runs use, from the settings to data.h5; all of them in one run, interrupted anywhere."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fxs_hpc.engine.interface import Volume
 from fxs_hpc.files.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from fxs_hpc.fluctuation import phasing
 from fxs_hpc.fluctuation.schedule import Centre, CountParticles, Freeze, ShrinkWrap, Step
-from fxs_hpc.stages.fxs import phasing_problem, phasing_worker
+from fxs_hpc.stages.fxs import phasing_grids, phasing_problem, phasing_worker
 
 LOOPS = "main_loop__sub_loops__"
 ERRORS = "main_loop__error__"
@@ -186,3 +187,15 @@ def test_particles_are_counted_as_asked(tmp_path):
     places = [place for place, o in enumerate(problem.operations) if isinstance(o, CountParticles)]
     assert len(places) == 2 and all(problem.operations[place - 1].update.method == "HIO" for place in places)
     assert problem_of(tmp_path, 3).rules.particles is None
+
+
+def test_a_number_that_the_data_contradict_is_said(tmp_path):
+    key = "projections__reciprocal__number_of_particles"
+    data = replace(particle.invariants(), n_particles=3)
+
+    def notes(**changes) -> str:
+        settings, _ = particle.stage(tmp_path, grid__amplitude_order=14, **changes)
+        return " ".join(phasing_grids.warnings(settings, data, phasing_grids.geometry(settings, data)))
+
+    assert "3 particles per pattern" in notes() and "initial is 1" in notes()
+    assert notes(**{f"{key}__initial": 3}) == notes(**{f"{key}__estimate": True}) == ""
