@@ -18,6 +18,7 @@ import yaml
 from fxs_hpc import fxs
 from fxs_hpc.files.ccd import read_plane_model
 from fxs_hpc.fluctuation import plane_shapes
+from fxs_hpc.fluctuation.placement import rotated
 from fxs_hpc.fluctuation.plane_fourier import DiscTransform
 from fxs_hpc.harmonics.grids import CircleGrid, RadialGrid
 
@@ -77,7 +78,7 @@ def as_they_stand(one: np.ndarray, other: np.ndarray, r: np.ndarray) -> float:
     def correlation(found: np.ndarray) -> float:
         return float(np.sum(one * found * r[:, None]) / np.sqrt(np.sum(one**2 * r[:, None]) * np.sum(found**2 * r[:, None])))
 
-    return max(correlation(other), correlation(np.roll(other, other.shape[1] // 2, axis=1)))
+    return max(correlation(other), correlation(rotated(other, np.pi)))
 
 
 def truth(ccd: fxs.Result, transform: DiscTransform) -> np.ndarray:
@@ -116,7 +117,7 @@ def report(kind: str, ccd: fxs.Result, found: fxs.Result, seconds: float) -> Non
     """One line per object."""
     with h5py.File(found.file) as file:
         results = file["reconstruction_results"]
-        densities = [results[key]["last_real_density"][()] for key in results]
+        densities = [results[key]["last_real_density"][()].real for key in results]
         errors = [results[key]["error_dict/main"][-1] for key in results]
         real, q = file["configuration/internal_grid/real_grid"][()], file["configuration/internal_grid/reciprocal_grid"][:, 0, 0]
     r, n, n_phi = real[:, 0, 0], len(q), real.shape[1]
