@@ -103,7 +103,12 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
-    home = given.keep or Path(tempfile.mkdtemp())
+    with tempfile.TemporaryDirectory() as folder:
+        measure(given, given.keep or Path(folder))
+
+
+def measure(given: argparse.Namespace, home: Path) -> None:
+    """All objects, with results under `home`."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "config.ini").write_text("home_dir = .\n[run]\nthreads = 1\nprecision = single\n")
     for kind in given.objects:
