@@ -16,7 +16,7 @@ from fxs_hpc.engine.opencl.products import Launch, Places, Tiling, launch
 from fxs_hpc.engine.plane_projection import PlaneProjection
 from fxs_hpc.engine.polar import Product
 from fxs_hpc.errors import SettingsError
-from fxs_hpc.harmonics.hankel import hankel_matrices, phase
+from fxs_hpc.harmonics.hankel import hankel_matrices, phase, plane_phase
 
 COEFFICIENTS = ("density_coefficients", "amplitude_coefficients", "change_coefficients")
 
@@ -133,7 +133,7 @@ class PlaneMatrices:
         self._arrays["frozen_coefficients"] = self._places.stand_in("frozen_coefficients", layout.shapes["intensity"])
         self.projection = PlaneProjection(constraints.reciprocal, layout.intensity_orders, dtype)
         self._phi = 2 * np.pi * np.arange(layout.points) / layout.n_phi
-        self._make_transforms()
+        self._make_transforms(geometry, constraints)
         hankel = [hankel_matrices(geometry.radial, layout.order, way, constraints.r_max_convention) for way in ("forward", "inverse")]
         self.inverse = hankel[1]
         self._forward, self._inverse = ([self._places.constant(self._padded(m)) for m in of] for of in hankel)
@@ -141,11 +141,11 @@ class PlaneMatrices:
     def _padded(self, matrix: NDArray) -> NDArray:
         return np.pad(matrix, ((0, 0), (0, self._layout.stored - matrix.shape[1])))
 
-    def _make_transforms(self) -> None:
+    def _make_transforms(self, geometry: PlaneGeometry, constraints: Constraints) -> None:
         layout = self._layout
         constant = self._places.constant
         if layout.parts == 2:
-            signs = (-1j) ** (np.abs(layout.orders) % 4)
+            signs = plane_phase(layout.orders, geometry.radial.kind, constraints.r_max_convention)
             waves = np.exp(1j * np.outer(self._phi, layout.orders))
             both = [(waves * s, (waves * s).conj().T / layout.n_phi) for s in (np.ones_like(signs), signs)]
             self._synthesis = [[constant(self._coefficient_columns(out))] for out, _ in both]

@@ -237,3 +237,11 @@ def test_grids_that_do_not_fit_are_refused(n_phi: int, complex_density: bool) ->
 
 def test_runs_of_points() -> None:
     assert [largest_divisor(number, 8) for number in (96, 97, 12, 7, 98, 1)] == [8, 1, 6, 7, 7, 1]
+
+
+def test_the_reference_programs_phases(device: Device) -> None:
+    """Its transform of kind Zernike has other signs of negative odd orders."""
+    case = plane_problem(complex_density=True, odd=True, r_max_convention="reference", **BOUNDS)
+    radial = replace(case.geometry.radial, kind="Zernike")
+    zernike = replace(case, geometry=replace(case.geometry, radial=radial))
+    same_steps(pair(device, zernike), METHODS[:3], 1e-10)

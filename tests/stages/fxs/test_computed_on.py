@@ -14,6 +14,7 @@ import plane_particle
 import pytest
 import yaml
 from test_device import CPU, GPU, FakeProber
+from test_loop_options import EVERYTHING
 
 from fxs_hpc.config.reconstruct import PhasingGpu
 from fxs_hpc.engine.opencl import devices
@@ -121,6 +122,22 @@ def test_a_run_in_the_plane_on_a_device_gives_what_the_cpu_gives(tmp_path: Path,
     (entry,) = entries(on_device)
     assert entry["device"] == devices.devices()[0][int(str(opencl["GPU__device"]))].title
     assert entry["driver"] and entry["platform"] and entry["precision"] == "double"
+
+
+@pytest.mark.opencl
+@pytest.mark.parametrize("made", [particle, plane_particle])
+def test_every_rare_option_at_once(tmp_path: Path, opencl: dict, made) -> None:
+    """Frozen intensities, numbers of particles, averaged centres, supports of a volume, all error metrics, blocks that end early."""
+    found, expected = (
+        made.run(made.make_home(tmp_path / name), seed=3, **more, **EVERYTHING) for name, more in (("device", opencl), ("cpu", {}))
+    )
+    with h5py.File(found / "data.h5") as one, h5py.File(expected / "data.h5") as other:
+        for name, theirs in other["reconstruction_results"].items():
+            mine = one[f"reconstruction_results/{name}"]
+            for kind in ("main", "real/support_size", "reciprocal/fqc_error", "reciprocal/deg2_invariant_l2_diff"):
+                np.testing.assert_allclose(mine["error_dict"][kind], theirs["error_dict"][kind], rtol=1e-5)
+            density = theirs["last_real_density"][()]
+            assert np.linalg.norm(mine["last_real_density"] - density) < 1e-5 * np.linalg.norm(density)
 
 
 @pytest.mark.opencl
