@@ -11,8 +11,8 @@ from fxs_hpc.config.emc.reduction import Reduction
 from fxs_hpc.config.emc.refinement import Refinement
 from fxs_hpc.config.emc.resolution import Resolution
 from fxs_hpc.parallel.communicator import first
-from fxs_hpc.stages.emc import cal_cc, grid_halves, refine_orientations, split_data
-from fxs_hpc.stages.emc.context import Context
+from fxs_hpc.stages.emc import cal_cc, grid_halves, low_res_emc, refine_orientations, split_data
+from fxs_hpc.stages.emc.context import Context, Plan
 from fxs_hpc.stages.emc.finished_runs import HIGH, refine_folder
 from fxs_hpc.stages.emc.flag_folder import flag_folders
 from fxs_hpc.stages.emc.half_context import half_config, of_half, split_before
@@ -44,6 +44,12 @@ def run(context: Context, resume: bool = False, method: str | None = None, time_
         refine_orientations.run(of_half(context, half), rounds, resume=resume)
     if context.ranks.rank == 0:
         cal_cc.run(context)
+
+
+def plan(context: Context) -> Plan:
+    """That of all frames in one run: no half takes more memory, and both together as much disk."""
+    grid = context.config.section(Resolution).resolution_method == GRID
+    return low_res_emc.plan(context) if grid else refine_orientations.plan(context)
 
 
 def standing(keys: EmcConfig) -> Standing:

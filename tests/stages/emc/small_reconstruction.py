@@ -86,9 +86,7 @@ def make(home: Path, frames: int = 70) -> SmallEmc:
     return problem
 
 
-def context(
-    home: Path, ranks: Communicator | None = None, threads: int = 1, name: str = "config.ini", **overrides: object
-) -> Context:
+def context(home: Path, ranks: Communicator | None = None, threads: int = 1, name: str = "config.ini", **overrides: object) -> Context:
     """A context of the config `name`; what is said is kept in `context.said`."""
     said: list[str] = []
     run = ini.load(home / name)

@@ -139,6 +139,11 @@ def test_begun_anew_it_starts_from_the_peaks_again(whole, tmp_path, monkeypatch)
         assert (one / "iter_flag-1/merged.hkl").read_bytes() == (other / "iter_flag-1/merged.hkl").read_bytes()
 
 
+def test_plan_is_that_of_the_engine_that_will_run(front):
+    assert resolution.plan(unlike(front)) == low_res_emc.plan(context(front))
+    assert resolution.plan(context(front)) == refine_orientations.plan(context(front))
+
+
 def test_new_data_make_it_begin_again(whole, tmp_path):
     home = copy(whole, tmp_path / "work")
     assert resolution.standing(unlike(home).config).done
