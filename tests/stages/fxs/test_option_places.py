@@ -1,4 +1,4 @@
-"""Options of average and extract that no other test changes: shells of the rotation, names and folders, what ends an optimisation."""
+"""Options that no other test changes: names and folders, shells of the rotation, what ends an optimisation, shapes, wavelength."""
 
 import h5py
 import numpy as np
@@ -6,8 +6,12 @@ import pytest
 from extract_stage import found as extracted
 from made_up_runs import FOLDER, run, write_data
 from random_correlations import ORDER, path_of, write
+from shots import SIMULATE, context, merged
 
+from fxs_hpc.files.ccd import read_model
+from fxs_hpc.fluctuation import shapes
 from fxs_hpc.fluctuation.positivity import made_positive
+from fxs_hpc.stages.fxs import simulate_patterns
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +73,19 @@ def test_the_change_that_ends_an_optimisation(tmp_path, which):
     for vector, expected in zip(ours, early, strict=True):
         np.testing.assert_allclose(vector, expected, atol=1e-12 * np.abs(expected).max())
     assert max(np.abs(one - other).max() for one, other in zip(early, late, strict=True)) > 1e-3
+
+
+def test_the_object_of_the_patterns_is_that_of_the_settings(tmp_path):
+    tree = merged(SIMULATE, {"n_patterns": 1, "seed": 7})
+    settings, surroundings = context("simulate_patterns", tree, tmp_path)
+    found = read_model(simulate_patterns.run(settings, surroundings) / "truth.h5").shapes
+    given = tree["shapes"]
+    lists = (given[name] for name in ("types", "centers", "sizes", "densities", "random_orientation"))
+    assert found == shapes.build(*lists, 7)
+    assert [(shape.size, shape.density) for shape in found] == list(zip(given["sizes"], given["densities"], strict=True))
+
+
+def test_wavelength_of_invariants_without_a_correlation(tmp_path):
+    grid = {"max_q": 0.1, "n_radial_points": 8, "max_order": 4}
+    _, result = extracted(tmp_path, extraction_mode="shapes", max_order=2, grid=grid, xray_wavelength=2.5)
+    assert result.wavelength == 2.5
