@@ -101,7 +101,7 @@ class PlaneProjection:
         stop = int(np.flatnonzero(rows.known.any(axis=1)).max(initial=0)) + 1
         multiplicity = np.where(rows.orders[:stop] > 0, 2.0, 1.0)
         lengths = [float(multiplicity @ (np.abs(part[:stop].astype(complex)) ** 2 @ q_weights)) for part in (imposed - found, imposed)]
-        shares = _invariant_errors(*(part[1:stop].astype(complex) for part in (rows.vectors, found)), rows.known[1:stop])
+        shares = _invariant_errors(rows.vectors[1:stop].astype(complex), found[1:stop].astype(complex), rows.known[1:stop])
         return {
             "l2_projection_diff": lengths[0] / lengths[1] if lengths[1] > 0 else float("nan"),
             "deg2_invariant_l2_diff": float(np.mean(shares)) if len(shares) else 0.0,

@@ -86,9 +86,7 @@ def _run(
             thread.join()
 
 
-def _one(
-    engine: Engine, problem: Problem, number: int, folder: Path, mark: str, report: Callable[[Report], None]
-) -> None:
+def _one(engine: Engine, problem: Problem, number: int, folder: Path, mark: str, report: Callable[[Report], None]) -> None:
     try:
         reconstruct(problem, number, folder, mark, report, engine)
     except FxsError as error:
