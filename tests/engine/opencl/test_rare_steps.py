@@ -79,11 +79,10 @@ def test_another_number_of_particles(device: Device, complex_density: bool) -> N
     same_intensity(both)
 
 
-@pytest.mark.parametrize("update", [Update("ER"), Update("HIO", 0.6), Update("HIO", 0.6, frozenset({"support"})), Update("RAAR", 0.8)])
 @EACH_FORM
-def test_averaged_shells(device: Device, complex_density: bool, form: Form, update: Update) -> None:
+def test_averaged_shells(device: Device, complex_density: bool, form: Form) -> None:
     both = pair(device, problem(complex_density=complex_density, averaged_shells=3, **BOUNDS), form)
-    same_steps(both, [update, update])
+    same_steps(both, [Update("HIO", 0.6), Update("RAAR", 0.8), Update("HIO", 0.6, frozenset({"support"})), Update("ER")])
 
 
 def test_averaged_shells_without_support(device: Device) -> None:
