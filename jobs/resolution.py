@@ -1,6 +1,6 @@
 """Submit resolution through submitit: python jobs/resolution.py [config.ini]
 
-Two halves of the frames, each refined on its own, and how well they agree.
+Two halves of the frames, each reconstructed on its own, and how well they agree.
 """
 
 import sys
