@@ -29,7 +29,7 @@ LATTICE = Lattice(np.diag([14.0, 14.0, 11.0]))
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     home = tmp_path_factory.mktemp("halves")
-    truth = small_crystals.make(home, LATTICE, of_space_group("P 4 2 2", LATTICE), 80)
+    truth = small_crystals.make(home, LATTICE, of_space_group("P 4 2 2", LATTICE), 60)
     path = home / "config.ini"
     path.write_text(path.read_text() + MORE)
     result = CliRunner().invoke(main, ["emc", "resolution", str(path)], catch_exceptions=False)

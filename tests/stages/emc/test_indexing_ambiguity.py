@@ -33,7 +33,7 @@ def refine(home: Path, folder: str, rounds: int = 2) -> tuple[int, str]:
 def crystals(tmp_path_factory):
     """Working directory of a crystal of 4/m, truth, and what one rank says and finds."""
     home = tmp_path_factory.mktemp("ambiguous")
-    truth = small_crystals.make(home, TETRAGONAL, of_space_group("P 4", TETRAGONAL), 72)
+    truth = small_crystals.make(home, TETRAGONAL, of_space_group("P 4", TETRAGONAL), 56)
     code, said = refine(home, "one")
     assert code == 0, said
     return home, truth, said
@@ -67,7 +67,7 @@ def test_two_ranks_give_the_same_bits(crystals):
 
 
 def test_four_ways_of_a_threefold_axis(tmp_path):
-    truth = small_crystals.make(tmp_path, HEXAGONAL, of_space_group("P 3", HEXAGONAL), 120)
+    truth = small_crystals.make(tmp_path, HEXAGONAL, of_space_group("P 3", HEXAGONAL), 84)
     code, said = refine(tmp_path, "one")
     assert code == 0 and "indexing: 4 ways" in said, said
     stored = orientations.read(found(tmp_path, "one"))

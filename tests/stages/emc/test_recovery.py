@@ -14,7 +14,7 @@ from fxs_hpc.emc.symmetry import of_space_group
 from fxs_hpc.files.emc import orientations
 
 LATTICE = Lattice(np.diag([14.0, 14.0, 11.0]))
-KEPT, LEFT = 48, 8
+KEPT, LEFT = 36, 5
 
 
 @pytest.fixture(scope="module")
