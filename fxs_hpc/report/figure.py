@@ -22,7 +22,7 @@ def blank(width: float, height: float, *, left: float = 0.8, right: float = 0.25
 
 def plain(axes: Axes, title: str, x: str, y: str) -> None:
     """Title, labels, a light grid, no box."""
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(title, loc="left", fontsize=11, y=1.0)  # a height that is given is not measured from all labels
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(alpha=0.25, linewidth=0.6)

@@ -106,7 +106,7 @@ def _density(figure: Figure, axes: Axes, directions: NDArray[np.float64], title:
     axes.set_xticklabels([])
     axes.set_yticklabels([])
     axes.grid(alpha=0.2, linewidth=0.5)
-    axes.set_title(f"{title} (1 = even)", loc="left", fontsize=11)
+    axes.set_title(f"{title} (1 = even)", loc="left", fontsize=11, y=1.0)
     figure.colorbar(image, ax=axes, shrink=0.7, pad=0.03)
 
 
