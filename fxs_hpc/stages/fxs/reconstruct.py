@@ -53,7 +53,7 @@ def processes_for(settings: Reconstruct, wanted: int, threads: int, each: int) -
 
 def plan(settings: Reconstruct, context: Context) -> Plan:
     """Memory and disk that `run` needs, in bytes."""
-    data = read_proj_data(context.workspace.find("invariants"))
+    data = read_proj_data(context.workspace.find("invariants"), with_invariants=False)
     grids = phasing_grids.geometry(settings, data)
     wanted = number_wanted(settings, context.threads)
     each = phasing_footprint.memory_each(grids, context.precision)
@@ -64,7 +64,8 @@ def plan(settings: Reconstruct, context: Context) -> Plan:
         f"{wanted} reconstructions of {steps} steps, {processes} at a time",
         *device.plan(settings.GPU, grids, max(settings.projections.reciprocal.used_order_ids), context.precision),
     )
-    return Plan(processes * each, phasing_footprint.disk(settings, grids, wanted, context.precision), lines)
+    memory = max(processes * each, phasing_footprint.memory_storing(settings, grids, context.precision))
+    return Plan(memory, phasing_footprint.disk(settings, grids, wanted, context.precision), lines)
 
 
 def _is_unfinished(folder: Path, name: str) -> bool:
@@ -122,7 +123,7 @@ def run(settings: Reconstruct, context: Context) -> Path:
     """Reconstruct and write data.h5 with its companions; returns the result folder."""
     started = time.monotonic()
     source = context.workspace.find("invariants").resolve()
-    data = read_proj_data(source)
+    data = read_proj_data(source, with_invariants=False)
     folder, begun = _run_folder(context, settings)
     if begun:
         _refuse_other_settings(folder, settings, context, source)
