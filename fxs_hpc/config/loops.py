@@ -1,6 +1,6 @@
 """Settings of the phasing loop: blocks of methods and error metrics (part of the settings of `reconstruct`)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -106,7 +106,7 @@ class SubLoops(Section):
     def prepare(cls, tree: dict[str, Any]) -> dict[str, Any]:
         named = {key: value for key, value in tree.items() if key not in ("order", "loops")}
         given = {**(tree.get("loops") or {}), **named}
-        loops = {name: _with_defaults(name, given.get(name)) for name in (*DEFAULT_LOOPS, *given)}
+        loops = {name: with_default_methods(given.get(name), DEFAULT_LOOPS.get(name, {})) for name in (*DEFAULT_LOOPS, *given)}
         return {"order": tree.get("order", ("main", "refinement")), "loops": loops}
 
     @field_validator("order")
@@ -129,18 +129,27 @@ class SubLoops(Section):
         return {"order": list(self.order), **{name: loop.tree() for name, loop in self.loops.items()}}
 
 
-def _with_defaults(name: str, loop: Any) -> Any:
-    """The documented defaults of `main` and `refinement` fill what their sections leave out."""
-    default = DEFAULT_LOOPS.get(name, {})
+def with_default_methods(loop: Any, default: Mapping[str, Any]) -> Any:
+    """The block `loop` with what its section leaves out, down to the settings of the methods that its order names, from `default`."""
     if loop is None:
-        return dict(default) or loop
+        return dict(default) or None
     if not isinstance(loop, Mapping):
         return loop
-    return {**default, **_respelled_methods(loop)}
+    block = {**default, **{"methods" if key == "mehtods" else key: value for key, value in loop.items()}}
+    if default and isinstance(block["methods"], Mapping) and isinstance(block["order"], list | tuple):
+        block["methods"] = _filled_methods(block["methods"], default["methods"], block["order"])
+    return block
 
 
-def _respelled_methods(loop: Mapping[str, Any]) -> dict[str, Any]:
-    return {"methods" if key == "mehtods" else key: value for key, value in loop.items()}
+def _filled_methods(given: Mapping[str, Any], default: Mapping[str, Any], order: Collection[Any]) -> dict[str, Any]:
+    filled = dict(given)
+    for name, settings in default.items():
+        own = given.get(name)
+        if isinstance(own, Mapping):
+            filled[name] = {**settings, **own}
+        elif own is None and name in order:
+            filled[name] = settings
+    return filled
 
 
 class L2Inside(Section):

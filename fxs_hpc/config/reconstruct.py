@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, model_validator
 
 from fxs_hpc.config.common import Dimensions, FourierTransform2, Gpu, MaxQ, SettingsVersion, dimensions, settings_version
 from fxs_hpc.config.fields import Count, FiniteReal, Index, Integer, No, Positive, Section, section, setting
-from fxs_hpc.config.loops import MainLoop
+from fxs_hpc.config.loops import DEFAULT_LOOPS, MainLoop, with_default_methods
 from fxs_hpc.config.phasing import Projections
 from fxs_hpc.config.reconstruct_storage import ReconstructStorage
 from fxs_hpc.config.storage import StructureName, structure_name
@@ -28,11 +28,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """What a preset changes in the defaults: dotted key -> value. Keys that the file sets are left alone."""
 
-PLANE: Mapping[str, Any] = {
-    "main_loop.sub_loops.main.methods": {"HIO": {"iterations": 90}, "ER": {"iterations": 10}, "SW": {"iterations": 1}},
-    "projections.reciprocal.SO_freedom.use": True,
-}
+PLANE: Mapping[str, Any] = {"projections.reciprocal.SO_freedom.use": True}
 """Defaults in the plane: dotted key -> value."""
+
+PLANE_MAIN: Mapping[str, Any] = {
+    **DEFAULT_LOOPS["main"],
+    "methods": {"HIO": {"iterations": 90}, "ER": {"iterations": 10}, "SW": {"iterations": 1}},
+}
+"""Defaults of the block `main` in the plane."""
 
 _PLANE_PRESETS: Mapping[str, Mapping[str, Any]] = {"reference": {"projections.reciprocal.scale": 1.0}}
 """What a preset asks for otherwise in the plane."""
@@ -200,6 +203,9 @@ class Reconstruct(Section):
             changes = {**changes, **_PLANE_PRESETS.get(str(preset), {}), **PLANE}
         for key, value in changes.items():
             tree = with_default(tree, key, value)
+        if plane:
+            main = "main_loop.sub_loops.main"
+            tree = with_value(tree, main, with_default_methods(lookup(tree, main), PLANE_MAIN))
         for key, source in COPIES.items():
             tree = with_default(tree, key, tree.get(source, cls.model_fields[source].default))
         max_order = lookup(tree, "grid.max_order", Grid.model_fields["max_order"].default)

@@ -34,6 +34,27 @@ def test_what_a_file_says_stays() -> None:
     assert not given.projections.reciprocal.SO_freedom.use
 
 
+@pytest.mark.parametrize(("dimensions", "hio", "er"), [(3, 60, 40), (2, 90, 10)])
+@pytest.mark.parametrize("key", ["methods", "mehtods"])
+def test_what_a_block_leaves_out_has_its_default(dimensions: int, hio: int, er: int, key: str) -> None:
+    """As in the reference program, whose settings merge with its defaults down to the single key."""
+    for methods, steps in (
+        ({"HIO": {"iterations": 30}}, {"HIO": 30, "ER": er, "SW": 1}),
+        ({"HIO": {"ft_stab": False}, "ER": 7}, {"HIO": hio, "ER": 7, "SW": 1}),
+        ({"RAAR": 5}, {"HIO": hio, "ER": er, "SW": 1, "RAAR": 5}),
+    ):
+        given = model(dimensions=dimensions, main_loop={"sub_loops": {"main": {key: methods}}})
+        assert main_steps(given) == steps
+    assert (
+        not model(main_loop={"sub_loops": {"main": {key: {"HIO": {"ft_stab": False}}}}})
+        .main_loop.sub_loops.loops["main"]
+        .methods["HIO"]
+        .ft_stab
+    )
+    ours = model(main_loop={"sub_loops": {"order": ["own"], "own": {key: {"ER": 3}, "order": ["ER"]}}})
+    assert list(ours.main_loop.sub_loops.loops["own"].methods) == ["ER"]
+
+
 def test_the_reference_preset_doubles_the_data_in_space_alone() -> None:
     """The reference program multiplies V_l by 2, but v_n of the plane by nothing."""
     space, plane = (model(dimensions=d, preset="reference") for d in (3, 2))
