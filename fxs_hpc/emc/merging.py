@@ -94,8 +94,9 @@ def common(first: Merged, second: Merged) -> tuple[Merged, Merged]:
     if not pairs:
         raise DataError("the two sets of intensities have no reflection in common; are they of one crystal and one cutoff?")
     here, there = np.array(pairs).T
-    return _of(first, here), _of(second, there)
+    return part(first, here), part(second, there)
 
 
-def _of(merged: Merged, places: NDArray) -> Merged:
+def part(merged: Merged, places: NDArray) -> Merged:
+    """The reflections at `places`: numbers, or bool[m]."""
     return Merged(merged.hkl[places], merged.intensity[places], merged.sigma[places], merged.multiplicity[places])

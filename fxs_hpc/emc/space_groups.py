@@ -1,7 +1,11 @@
-"""A space group for files that want one, where only the Laue group is known."""
+"""The space group of files that want one, and the reflections that its centring extinguishes."""
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
 
 from fxs_hpc.emc.lattice import Lattice
-from fxs_hpc.emc.symmetry import LaueGroup, of_space_group
+from fxs_hpc.emc.symmetry import LaueGroup, laue_indices, of_space_group, space_group_settings
 from fxs_hpc.errors import DataError
 
 SYMMORPHIC = (
@@ -23,6 +27,39 @@ SYMMORPHIC = (
     "P 4 3 2",
 )
 """One space group of rotations for every Laue group and setting."""
+
+
+def setting(name: str | None, group: LaueGroup, lattice: Lattice) -> str:
+    """Hermann-Mauguin name, with the setting (R 3:R), of the space group `name` in the axes that data of Laue group `group` have.
+
+    Parameters
+    ----------
+    name : str or None
+        Number or symbol of a space group, or of a point or Laue group: what the key space_group holds. Of the settings of a space group
+        the first one that has the operators of `group` is taken; without a space group the symmorphic one of rotations.
+
+    Raises
+    ------
+    DataError
+        No setting has this Laue group.
+    """
+    settings = space_group_settings(name or "")
+    if name is None or not settings:
+        return symmorphic(group, lattice)
+    wanted = {matrix.tobytes() for matrix in group.indices.astype(np.int64)}
+    for found in settings:
+        if {matrix.tobytes() for matrix in laue_indices(found)} == wanted:
+            return str(found.xhm())
+    raise DataError(
+        f"space_group = {name} has the Laue group {settings[0].laue_str()}, but the data were merged in {group.name} (aux/sym-op.dat), or "
+        f"in other axes; run make-sym-op and the stages after it again, or correct space_group"
+    )
+
+
+def centred(name: str, hkl: NDArray) -> NDArray[np.bool_]:
+    """Which reflections int[n, 3] the centring of the lattice of space group `name` leaves; screw axes and glide planes do not count."""
+    translations = np.array(gemmi.SpaceGroup(name).operations().cen_ops, np.int64)
+    return np.asarray(np.all((np.asarray(hkl, np.int64) @ translations.T) % gemmi.Op.DEN == 0, axis=1))
 
 
 def symmorphic(group: LaueGroup, lattice: Lattice) -> str:

@@ -191,15 +191,27 @@ def of_lattice(lattice: Lattice) -> LaueGroup:
     return laue_group(_on_indices(gemmi.find_lattice_symmetry(cell, "P", np.degrees(METRIC_TOLERANCE))), lattice)
 
 
-def _settings(name: str) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-    """Laue groups on hkl that `name` can mean, the most likely first: settings of a space group, or those of a point group."""
+def space_group_settings(name: str) -> list[gemmi.SpaceGroup]:
+    """All settings of the space group that `name` means, the one that is named first; none where it names no space group."""
     text = name.replace("_", " ").strip()
-    compact = text.replace(" ", "").lower()
     is_number = text.isdigit() and 1 <= int(text) <= 230
     found = gemmi.find_spacegroup_by_number(int(text)) if is_number else gemmi.find_spacegroup_by_name(text)
+    if found is None or not (is_number or text[0].lower() in "pabcfirh"):
+        return []
+    return [found, *(group for group in gemmi.spacegroup_table() if group.number == found.number)]
+
+
+def laue_indices(group: gemmi.SpaceGroup) -> NDArray[np.int64]:
+    """Operators int64[s, 3, 3] of its Laue group on (h, k, l) as a column."""
+    return _closed(_on_indices(group.operations()))
+
+
+def _settings(name: str) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Laue groups on hkl that `name` can mean, the most likely first: settings of a space group, or those of a point group."""
+    if spaces := space_group_settings(name):
+        return _different(spaces), []
+    compact = name.replace("_", "").replace(" ", "").lower()
     table = list(gemmi.spacegroup_table())
-    if found is not None and (is_number or compact[0] in "pabcfirh"):
-        return _different([found, *(group for group in table if group.number == found.number)]), []
     bare = {"-3m1": "-3m", "-31m": "-3m", "321": "32", "312": "32", "3m1": "3m", "31m": "3m"}.get(compact)
     if bare is None:
         return [], _different([group for group in table if compact in (group.point_group_hm(), group.laue_str())])
@@ -210,7 +222,7 @@ def _different(groups: Sequence[gemmi.SpaceGroup]) -> list[NDArray[np.int64]]:
     """Laue groups on hkl, each once."""
     different: dict[bytes, NDArray[np.int64]] = {}
     for group in groups:
-        closed = _closed(_on_indices(group.operations()))
+        closed = laue_indices(group)
         different.setdefault(np.unique(closed, axis=0).tobytes(), closed)
     return list(different.values())
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from fxs_hpc.config.emc.orientation import Crystal
 from fxs_hpc.emc import shell_statistics
-from fxs_hpc.emc.merging import Merged, common, orbits
+from fxs_hpc.emc.merging import Merged, common, orbits, part
 from fxs_hpc.emc.reflections import complete_reflections
 from fxs_hpc.emc.resolution import LIMIT, resolution
 from fxs_hpc.emc.shell_statistics import Shells
-from fxs_hpc.emc.space_groups import symmorphic
+from fxs_hpc.emc.space_groups import centred, setting
 from fxs_hpc.emc.symmetry import LaueGroup
 from fxs_hpc.files.atomic import replacing
 from fxs_hpc.files.emc import crystfel_hkl, mtz, sym_op
@@ -43,20 +43,23 @@ def run(context: Context, shells: int = 10, kind: str | None = None) -> None:
     group = sym_op.read(context.home / "aux" / "sym-op.dat", lattice)
     name_of_merged = f"merged-{kind}" if kind and any(folder(context, other, None) for other in KINDS[: KINDS.index(kind)]) else "merged"
     kind = kind or newest_kind(context)
+    name = setting(context.config.section(Crystal).space_group, group, lattice)
     target = context.home / FOLDER
     target.mkdir(exist_ok=True)
     halves = _halves(context, kind, group)
-    merged = _all(context, kind, group, halves)
+    merged = _left_by_centring(context, name, _all(context, kind, group, halves))
+    if halves:
+        there = centred(name, halves[0].hkl)
+        halves = part(halves[0], there), part(halves[1], there)
     q = np.linalg.norm(merged.hkl @ lattice.reciprocal.T, axis=1)
     context.say(f"{kind}: {len(merged.hkl)} unique reflections to {1 / q.max():.2f} Angstrom, Laue group {group.name}")
-    name = context.config.section(Crystal).space_group or symmorphic(group, lattice)
     mtz.write(target / f"{name_of_merged}.mtz", merged, lattice.cell, name, inputs.geometry(context).wavelength, halves)
     crystfel_hkl.write(target / f"{name_of_merged}.hkl", merged, group.name)
     context.say(f"{target / name_of_merged}.mtz ({name}), {name_of_merged}.hkl")
     if halves is None:
-        context.say("  note: no halves, hence no CC1/2; run split-data and the chain with config-A.ini and config-B.ini")
+        context.say("  no halves of the frames, hence no CC1/2 yet: `fxs-hpc emc resolution` makes and compares them")
         return
-    _compare(context, halves, merged, group, shells)
+    _compare(context, halves, merged, group, name, shells)
 
 
 def _halves(context: Context, kind: str, group: LaueGroup) -> tuple[Merged, Merged] | None:
@@ -73,10 +76,26 @@ def _all(context: Context, kind: str, group: LaueGroup, halves: tuple[Merged, Me
     return Merged(a.hkl, (a.intensity + b.intensity) / 2, np.hypot(a.sigma, b.sigma) / 2, a.multiplicity + b.multiplicity)
 
 
-def _compare(context: Context, halves: tuple[Merged, Merged], merged: Merged, group: LaueGroup, count: int) -> None:
+def _left_by_centring(context: Context, space_group: str, merged: Merged) -> Merged:
+    """Without the reflections that a centred lattice does not have; their signal is said, for a wrong space group shows in it."""
+    there = centred(space_group, merged.hkl)
+    if there.all():
+        return merged
+    absent = part(merged, ~there)
+    signal = np.mean(absent.intensity / np.where(absent.sigma > 0, absent.sigma, np.inf))
+    share = absent.intensity.mean() / merged.intensity[there].mean()
+    context.say(
+        f"{len(absent.hkl)} reflections that the centring of {space_group} extinguishes are left out: <I/sigma> {signal:.1f}, "
+        f"mean intensity {share:.1%} of that of the others"
+    )
+    return part(merged, there)
+
+
+def _compare(context: Context, halves: tuple[Merged, Merged], merged: Merged, group: LaueGroup, space_group: str, count: int) -> None:
     lattice = inputs.lattice(context)
     q = np.linalg.norm(halves[0].hkl @ lattice.reciprocal.T, axis=1)
     possible = _possible(context, float(q.max()), group)
+    possible = possible[centred(space_group, possible)]
     target = context.home / FOLDER
     reference = shell_statistics.statistics(halves, merged, possible, lattice.reciprocal, shell_statistics.linear_edges(float(q.max())))
     filled = reference.pairs > 0

@@ -9,9 +9,9 @@ import reference_run
 import small_run
 
 from fxs_hpc.emc.lattice import Lattice
-from fxs_hpc.emc.space_groups import SYMMORPHIC, symmorphic
+from fxs_hpc.emc.space_groups import SYMMORPHIC, centred, setting, symmorphic
 from fxs_hpc.emc.symmetry import of_space_group
-from fxs_hpc.errors import InputFileError
+from fxs_hpc.errors import DataError, InputFileError
 from fxs_hpc.files.emc import crystfel_hkl
 from fxs_hpc.stages.emc import cal_cc
 
@@ -85,6 +85,67 @@ def test_a_space_group_for_every_laue_group(cell):
     for name in found:
         group = of_space_group(name, lattice)
         assert {m.tobytes() for m in of_space_group(symmorphic(group, lattice), lattice).indices} == {m.tobytes() for m in group.indices}
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "expected"),
+    [
+        ("4/m", "P 4", "P 4"),
+        ("76", "P 4", "P 41"),
+        ("P_41", "P 4", "P 41"),
+        ("I 41/a", "P 4", "I 41/a:1"),
+        ("146", "P 3", "R 3:H"),
+        ("C 2", "P 1 2 1", "C 1 2 1"),
+        (None, "P 2 2 2", "P 2 2 2"),
+    ],
+)
+def test_the_setting_of_a_name(name, cell, expected):
+    lattice = Lattice(np.array(gemmi.UnitCell(*CELLS[cell]).orth.mat.tolist()))
+    assert setting(name, of_space_group(name or cell, lattice), lattice) == expected
+
+
+def test_rhombohedral_axes_make_a_rhombohedral_setting():
+    lattice = Lattice(np.array(gemmi.UnitCell(25, 25, 25, 80, 80, 80).orth.mat.tolist()))
+    assert setting("R 3", of_space_group("R 3", lattice), lattice) == "R 3:R"
+
+
+def test_a_space_group_that_the_data_were_not_merged_in_is_refused():
+    lattice = Lattice(np.array(gemmi.UnitCell(*CELLS["P 4"]).orth.mat.tolist()))
+    with pytest.raises(DataError, match="P 4 2 2 has the Laue group 4/mmm, but the data were merged in 4/m"):
+        setting("P 4 2 2", of_space_group("P 4", lattice), lattice)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("P 61 2 2", lambda h, k, l: True),  # screw axes extinguish 00l, the centring nothing
+        ("I 2 2 2", lambda h, k, l: (h + k + l) % 2 == 0),
+        ("C 1 2 1", lambda h, k, l: (h + k) % 2 == 0),
+        ("F 2 2 2", lambda h, k, l: h % 2 == k % 2 == l % 2),
+        ("R 3:H", lambda h, k, l: (-h + k + l) % 3 == 0),
+        ("R 3:R", lambda h, k, l: True),
+    ],
+)
+def test_reflections_that_a_centring_leaves(name, rule):
+    """Rules of International Tables A, table 2.1.3.6."""
+    hkl = np.array([(h, k, l) for h in range(-3, 4) for k in range(-3, 4) for l in range(-3, 4)])
+    assert centred(name, hkl).tolist() == [rule(*index) for index in hkl.tolist()]
+
+
+def test_extinguished_reflections_are_in_no_list_and_no_shell(home):
+    """A body-centred group on the reference set, of which half the reflections are then none."""
+    cal_cc.run(small_run.context(home))
+    everything = gemmi.read_mtz_file(str(home / "cal-CC/merged.mtz")).make_miller_array()
+    even = int((everything.sum(axis=1) % 2 == 0).sum())
+    context = small_run.context(home, space_group="I 4 2 2")
+    cal_cc.run(context)
+    found = gemmi.read_mtz_file(str(home / "cal-CC/merged.mtz"))
+    hkl = found.make_miller_array()
+    assert found.spacegroup.hm == "I 4 2 2" and len(hkl) == even and (hkl.sum(axis=1) % 2 == 0).all()
+    assert (crystfel_hkl.read(home / "cal-CC/merged.hkl").hkl.sum(axis=1) % 2 == 0).all()
+    rows = list(csv.DictReader((home / "cal-CC/shells.csv").open()))
+    assert sum(int(row["possible"]) for row in rows) == sum(int(row["pairs"]) for row in rows) == even
+    assert any(f"{142 - even} reflections that the centring of I 4 2 2 extinguishes are left out" in line for line in context.said)
 
 
 def _fits(name, lattice):
