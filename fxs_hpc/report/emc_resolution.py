@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from fxs_hpc.emc.resolution import LIMIT, Resolution
 from fxs_hpc.emc.shell_statistics import Shells
@@ -21,7 +22,8 @@ def draw(path: Path, shells: Shells, resolution: Resolution) -> None:
     canvas = blank(7.5, 7.5, right=0.8)
     upper, lower = canvas.subplots(2, 1, sharex=True, gridspec_kw={"hspace": 0.25})
     _agreement(upper, shells, resolution)
-    plain(lower, "signal and completeness", "q = 1/d (1/Å)", "mean I / σ")
+    plain(lower, "signal and completeness", "q = 1/d (1/Å), below it d (Å)", "mean I / σ")
+    lower.xaxis.set_major_formatter(FuncFormatter(lambda q, _: f"{q:.3g}\n{1 / q:.2f}" if q > 0 else "0"))
     lower.plot(shells.mean_q, shells.signal, "o-", color=BLUE)
     lower.set_ylim(bottom=0)
     other = lower.twinx()
@@ -36,7 +38,7 @@ def _agreement(axes: Axes, shells: Shells, resolution: Resolution) -> None:
     axes.plot(shells.mean_q, shells.cc_half, "o-", color=BLUE, label="CC1/2")
     axes.plot(shells.mean_q, shells.cc_star, "s--", color=GREY, label="CC*")
     axes.plot(shells.mean_q, shells.r_split, "^:", color=ORANGE, label="Rsplit")
-    axes.axhline(LIMIT, color=GREY, linewidth=0.8)
+    axes.axhline(LIMIT, color=GREY, linewidth=0.8, label=f"CC1/2 = {LIMIT}, where data end")
     if resolution.angstrom and resolution.error is not None:
         axes.axvline(1 / resolution.angstrom, color=RED, linewidth=1, label=f"CC1/2 = {LIMIT} at {resolution.angstrom:.2f} Å")
         half = resolution.error / resolution.angstrom**2

@@ -2,8 +2,8 @@
 
 HDF5. Group `frames`, n reduced frames in their order (recovered ones behind them):
     raw_id i8[n]                    number among the raw frames
-    quaternion f8[n, 4]             scalar first; the matrix maps vectors of the laboratory to those of the crystal
-    rotation f8[n, 3, 3]            that matrix
+    quaternion f8[n, 4]             unit quaternion q, scalar first; q* v q is in the crystal what v is in the laboratory
+    rotation f8[n, 3, 3]            the same as a matrix, laboratory to crystal
     phi f8[n]                       scale factor, mean 1 over the accepted frames; 0: no orientation
     log_phi f8[n]                   its logarithm, as the refinement keeps it
     strain f8[n, 3]                 relative change of the lengths of a*, b*, c*

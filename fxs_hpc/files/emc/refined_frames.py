@@ -49,7 +49,7 @@ COLUMNS = {
     "strain_b": Column("1", "relative change of the length of b*"),
     "strain_c": Column("1", "relative change of the length of c*"),
     "width_ratio": Column("1", "width of its peaks over the common one"),
-    "q0": Column("1", "quaternion, laboratory to crystal, scalar first"),
+    "q0": Column("1", "unit quaternion q, scalar first; q* v q is in the crystal what v is in the laboratory"),
     "q1": Column("1", "its x"),
     "q2": Column("1", "its y"),
     "q3": Column("1", "its z"),
