@@ -19,7 +19,7 @@ def draw(path: Path, shells: Shells, resolution: Resolution) -> None:
     resolution : Resolution
         Marked where it is known, with its error.
     """
-    canvas = blank(7.5, 7.5, right=0.8)
+    canvas = blank(7.5, 7.5, right=0.8, bottom=0.8)
     upper, lower = canvas.subplots(2, 1, sharex=True, gridspec_kw={"hspace": 0.25})
     _agreement(upper, shells, resolution)
     plain(lower, "signal and completeness", "q = 1/d (1/Å), below it d (Å)", "mean I / σ")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
 from fxs_hpc.emc.refinement.peak_model import LatticeTable
@@ -50,6 +51,7 @@ def _unexplained(axes: Axes, frames: Mapping[str, NDArray], good: NDArray[np.boo
         axes.plot(frames["bright"][mine] + 1, frames["unexplained"][mine] + 1, ".", color=color, markersize=4, label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
     axes.legend(frameon=False)
     plain(axes, "Pixels that no peak explains", "bright pixels + 1", "unexplained pixels + 1")
 
@@ -64,7 +66,7 @@ def _shells(axes: Axes, table: LatticeTable, model: Mapping[str, NDArray]) -> No
         q = modulus[known]
         axes.plot([q[o].mean() for o in order], [ratio[o].mean() for o in order], "o-", color=BLUE)
         axes.set_ylim(bottom=0)
-    plain(axes, "Signal to noise of the intensities", "q (1/A)", "<I / sigma>")
+    plain(axes, "Signal to noise of the intensities", "q (1/Å)", "<I / sigma>")
 
 
 def plot_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:

@@ -42,6 +42,8 @@ OBSERVED_BYTES = 20_000
 """Of a frame, kept for the heights: about 130 peaks and 700 pixels with photons."""
 FRAME_BYTES = 900
 """Of a frame in orientations.h5, for each round."""
+GEOMETRY = slice(3, 6)
+"""Shifts and distance among the common unknowns."""
 
 
 def run(
@@ -81,7 +83,9 @@ def run(
     for number in range(standing.number + 1, rounds + 1):
         standing = _round(context, made, candidates, blocks, standing, number, number == rounds, recover, second_lattice)
     if standing.number >= rounds and last and standing.number == _number(last):
-        context.say(f"round {standing.number} is there already; nothing to do")
+        wanted = recover or second_lattice
+        more = f"; --recover and --second-lattice come with another round, {standing.number + 1} for example" if wanted else ""
+        context.say(f"round {standing.number} is there already; nothing to do{more}")
     first(context.ranks, lambda: refinement_report.write(context, made))
 
 
@@ -184,6 +188,8 @@ def _round(
     record = output.Record.of(context, number, found, end, model, clock)
     output.write(context, made, model, number, found, results, end, extra, record)
     context.say(record.line())
+    if made.options.common[GEOMETRY].any():
+        context.say(f"  {record.detector(made.geometry.D)}")
     return state.Standing(number, model, found)
 
 

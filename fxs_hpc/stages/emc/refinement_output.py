@@ -95,6 +95,13 @@ class Record:
             f"({1e3 * self.cpu_seconds / max(self.frames, 1):.1f} ms of CPU per frame)"
         )
 
+    def detector(self, distance: float) -> str:
+        """The detector as the frames show it, for people; `distance` in pixels."""
+        return (
+            f"detector: beam centre {-self.shift_x * distance:+.3f} along x (cx), {-self.shift_y * distance:+.3f} along y (cy) pixels from "
+            f"where it was assumed, distance {np.expm1(self.log_distance):+.3%}"
+        )
+
 
 def _errors(found: Found) -> NDArray[np.float64]:
     """Estimated errors of the rotations of accepted frames, degrees."""

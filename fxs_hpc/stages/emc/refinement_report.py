@@ -16,7 +16,7 @@ from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.emc.lattice import Lattice
 from fxs_hpc.emc.refinement.judging import LEAST_GAIN
 from fxs_hpc.emc.refinement.search import LEAST_GAIN as LEAST_SECOND
-from fxs_hpc.emc.symmetry import LaueGroup
+from fxs_hpc.emc.symmetry import LaueGroup, space_group_settings
 from fxs_hpc.files.emc import crystfel_stream, file_lists, orientations, refined_frames
 from fxs_hpc.files.emc.crystfel_stream import StreamCell, StreamFrame
 from fxs_hpc.files.emc.orientations import Orientations
@@ -45,7 +45,7 @@ def write(context: Context, made: Problem) -> None:
     last = list(flag_folders(folder).values())[-1]
     stored = orientations.read(last / orientations.NAME)
     refined_frames.write(folder, table(stored))
-    cell = stream_cell(made.lattice, made.group, context.config.section(Crystal).space_group or "P")
+    cell = stream_cell(made.lattice, made.group, context.config.section(Crystal).space_group or "")
     width, wavelength = stored.shape["width"], made.geometry.wavelength
     frames = _stream_frames(stored, made.lattice, _names(context, stored.frames["raw_id"]))
     target = folder / crystfel_stream.NAME
@@ -111,7 +111,8 @@ def _second(second: Mapping[str, NDArray], count: int) -> dict[str, NDArray]:
 def stream_cell(lattice: Lattice, group: LaueGroup, space_group: str) -> StreamCell:
     """The cell as CrystFEL describes one: the system of the Laue group, its main axis, the centring of the space group."""
     system = next((system for start, system in _SYSTEMS if group.name.startswith(start)), "triclinic")
-    centering = space_group[0].upper() if space_group[:1].isalpha() else "P"
+    settings = space_group_settings(space_group)
+    centering = settings[0].centring_type() if settings else "P"
     a, b, c, alpha, beta, gamma = lattice.cell
     if system == "hexagonal" and group.name.startswith("-3") and np.allclose((b / a, c / a, beta / alpha, gamma / alpha), 1, atol=1e-3):
         return StreamCell("rhombohedral", "*", "R", lattice.cell)

@@ -17,6 +17,7 @@ from fxs_hpc.cli.main import main
 from fxs_hpc.emc import quaternions
 from fxs_hpc.files.emc import candidates, crystfel_hkl, hkl_values, mean_std, orientations, phi
 from fxs_hpc.files.emc import quaternions as quaternion_file
+from fxs_hpc.stages.emc.refinement_output import Record
 
 FRAMES = 96
 PIXELS = 43613
@@ -116,6 +117,7 @@ def test_resumed_on_two_ranks_gives_the_same_bits(source, done):
     for name in new:
         np.testing.assert_array_equal(new[name], old[name], err_msg=name)
     assert "nothing to do" in refine(source, "2", "--resume")
+    assert "come with another round, 3 for example" in refine(source, "2", "--resume", "--recover")
     assert "continue it with --resume" in refine(source, "2")
     assert "high_res_cutoff was 3.0, is 3.2" in refine(source, "3", "--resume", "--set", "high_res_cutoff=3.2")
 
@@ -124,3 +126,10 @@ def test_refusals(source):
     assert "high_res_cutoff = 5" in refine(source, "1", "--set", "high_res_cutoff=5", "--set", "refine_dir=Data/none")
     assert "no iter_flag-N of low-res-emc" in refine(source, "1", "--start", "low-res", "--set", "refine_dir=Data/none")
     assert not (source / "Data" / "none").exists()
+
+
+def test_the_detector_is_said_in_the_terms_of_config_ini():
+    """A detector that has to move by +0.01 distances along x lies around a beam centre of a smaller cx."""
+    record = Record(1, 1, 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.01, -0.02, np.log(1.001), 1, 1.0, 1.0, 1.0)
+    words = record.detector(100.0)
+    assert "-1.000 along x (cx), +2.000 along y (cy) pixels" in words and words.endswith("distance +0.100%")

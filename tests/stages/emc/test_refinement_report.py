@@ -49,6 +49,12 @@ def test_the_cell_in_the_words_of_crystfel(name):
     assert (found.lattice_type, found.unique_axis, found.centering) == WORDS[name] and np.allclose(found.cell, CELLS[name])
 
 
+@pytest.mark.parametrize(("name", "centering"), [("79", "I"), ("I_4", "I"), ("4/m", "P"), ("", "P")])
+def test_the_centring_of_numbers_and_point_groups(name, centering):
+    lattice = Lattice(np.diag([20.0, 20.0, 31.0]))
+    assert report.stream_cell(lattice, of_space_group("4/m", lattice), name).centering == centering
+
+
 def stored(count=5):
     """Frames: accepted, blank, with two lattices, unexplained, and without an orientation of its own but with a second one."""
     covariance = np.tile(np.diag([1e-6, 4e-6, 9e-6, 1e-4, 1, 1, 1, 1]), (count, 1, 1))
