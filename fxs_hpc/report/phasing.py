@@ -20,7 +20,7 @@ def plot_invariant_errors(path: Path, errors: Mapping[int, Mapping[int, Sequence
     axes = figure.subplots(len(errors), 1, squeeze=False)[:, 0]
     for axis, (number, series) in zip(axes, errors.items(), strict=True):
         for order, values in series.items():
-            axis.semilogy(np.arange(1, len(values) + 1), values, linewidth=1.2, label=str(order))
+            axis.semilogy(np.arange(1, len(values) + 1), values, linewidth=1.2, marker="o" if len(values) == 1 else "", label=str(order))
         axis.set_title(f"reconstruction {number}", fontsize=10)
         axis.set_xlabel("step")
         axis.set_ylabel("relative error of $B_l$")
@@ -52,6 +52,7 @@ def plot_error_metrics(path: Path, errors: Mapping[int, Mapping[str, Sequence[fl
                 series,
                 color=f"C{rank}" if strong else "0.7",
                 linewidth=1.4 if strong else 0.7,
+                marker="o" if len(series) == 1 else "",
                 label=f"{number}: last {series[-1]:.2e}" if strong else None,
                 zorder=3 if strong else 2,
             )

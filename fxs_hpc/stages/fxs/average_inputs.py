@@ -116,7 +116,7 @@ def choose(settings: Settings, context: Context) -> Inputs:
 def _too_few(paths: Sequence[Path], candidates: Sequence[Candidate], kept: int) -> str:
     errors = ", ".join(f"{c.error:.3g}" for c in candidates)
     remedy = (
-        "raise selection.error_limit"
+        "see above why the others are left out, and change selection.error_limit or what is named there"
         if len(candidates) > 1
         else "run `reconstruct` again and add the new data.h5 to reconstruction_files, or ask for more at once with "
         "multi_process.n_parallel_reconstructions in its settings"

@@ -10,11 +10,16 @@ from fxs_hpc.stages.duration import duration
 from fxs_hpc.stages.fxs.phasing_worker import Report
 
 
+def _outcome(report: Report, planned: int) -> str:
+    """That a reconstruction is done, and whether a stopping rule ended it before the `planned` steps."""
+    return "done" if report.steps >= planned else f"ended before step {planned} by main_loop.error"
+
+
 class Lines:
     """One line whenever a reconstruction has ended an iteration of a block."""
 
     def __init__(self, say: Callable[[str], None], count: int, steps_total: int) -> None:
-        self._say, self._total = say, count * steps_total
+        self._say, self._total, self._planned = say, count * steps_total, steps_total
         self._steps: dict[int, int] = {}
         self._first: dict[int, int] = {}
         self._start: float | None = None
@@ -27,7 +32,7 @@ class Lines:
         if report.failure:
             self._say(f"  P{report.reconstruction}: failed: {report.failure}")
         elif report.finished or report.ended_iteration:
-            where = "done" if report.finished else f"{report.block} Loop:{report.iteration} ended"
+            where = _outcome(report, self._planned) if report.finished else f"{report.block} Loop:{report.iteration} ended"
             self._say(
                 f"  P{report.reconstruction}: {where}  step {report.steps} of {report.steps_total}  error {report.error:.3e}  "
                 f"best {report.best_error:.3e}{self._time_left()}"
@@ -50,6 +55,7 @@ class Bars:
         self._steps: dict[int, int] = {}
         self._bars: dict[int, tqdm] = {}
         self._free: list[int] = []
+        self._planned = steps_total
         self._all = tqdm(total=count * steps_total, desc="  all", unit="step", position=0, leave=False, smoothing=0.05)
 
     def show(self, report: Report) -> None:
@@ -58,7 +64,7 @@ class Bars:
         if report.failure:
             tqdm.write(f"  P{number}: failed: {report.failure}")
         elif report.finished:
-            tqdm.write(f"  P{number}: error {report.error:.3e}, best {report.best_error:.3e}")
+            tqdm.write(f"  P{number}: error {report.error:.3e}, best {report.best_error:.3e}, {_outcome(report, self._planned)}")
         else:
             bar = self._bar(report)
             bar.set_postfix_str(f"{report.block} Loop:{report.iteration} {report.method} error {report.error:.2e}", refresh=False)

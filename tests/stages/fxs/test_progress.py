@@ -37,6 +37,14 @@ def test_one_line_per_iteration_of_a_block():
     assert "P1: failed: the error is nan" in said[3]
 
 
+def test_a_stopping_rule_that_ended_a_run_is_named():
+    said = []
+    lines = progress.Lines(said.append, 2, 20)
+    lines.show(Report(0, 7, 7, "main", 1, "ER", 1e-3, 1e-3, finished=True))
+    lines.show(report(1, 20, finished=True))
+    assert "P0: ended before step 20 by main_loop.error  step 7 of 7" in said[0] and "P1: done  step 20 of 20" in said[1]
+
+
 def test_lines_of_a_run(tmp_path, monkeypatch):
     """Each reconstruction: one line per iteration of its three blocks, with step and errors; no control characters."""
     said = []
