@@ -1,4 +1,4 @@
-"""The space group of files that want one, and the reflections that its centring extinguishes."""
+"""Names of symmetry for other programs, and the reflections that the centring of a space group extinguishes."""
 
 import gemmi
 import numpy as np
@@ -79,3 +79,34 @@ def symmorphic(group: LaueGroup, lattice: Lattice) -> str:
         if {matrix.tobytes() for matrix in found.indices} == wanted:
             return name
     raise DataError(f"no space group has the Laue group {group.name} in the axes of this cell; name one with the key space_group")
+
+
+def main_axis(group: LaueGroup) -> str:
+    """The cell axis, a, b or c, about which the rotations of highest order turn; '*': none of the three, or more than one."""
+    rotations = group.proper_indices
+    # 2 cos(angle) + 1 falls with the angle: the smallest angle, but for the identity, belongs to the highest order.
+    traces = np.trace(rotations, axis1=1, axis2=2)
+    highest = rotations[traces == max(traces[traces < 3], default=3)]
+    fixed = {letter for matrix in highest for letter, column in zip("abc", (matrix.T == np.eye(3)).all(axis=1)) if column}
+    return fixed.pop() if len(fixed) == 1 else "*"
+
+
+def crystfel(group: LaueGroup) -> str:
+    """Name of the Laue group in CrystFEL's spelling: 2/m_uab for the unique axis b (without: c), -3_H and -3_R by the axes."""
+    axis, name = main_axis(group), group.name
+    if name.startswith("-3"):
+        if axis == "*":
+            return f"{name}_R"
+        if name == "-3m":
+            name = "-3m1" if _swaps(group, axis) else "-31m"
+        name += "_H"
+    return f"{name}_ua{axis}" if axis in "ab" else name
+
+
+def _swaps(group: LaueGroup, axis: str) -> bool:
+    """Whether a two-fold axis exchanges the two equal axes of a hexagonal cell (321; 312 has none that does)."""
+    first, second, main = np.roll(np.arange(3), 2 - "abc".index(axis))
+    turn = np.zeros((3, 3), np.int64)
+    turn[first, second] = turn[second, first] = 1
+    turn[main, main] = -1
+    return bool((group.proper_indices == turn).all(axis=(1, 2)).any())

@@ -15,7 +15,7 @@ from fxs_hpc.emc.merging import Merged, common, orbits, part
 from fxs_hpc.emc.reflections import complete_reflections
 from fxs_hpc.emc.resolution import LIMIT, resolution
 from fxs_hpc.emc.shell_statistics import Shells
-from fxs_hpc.emc.space_groups import centred, setting
+from fxs_hpc.emc.space_groups import centred, crystfel, setting
 from fxs_hpc.emc.symmetry import LaueGroup
 from fxs_hpc.files.atomic import replacing
 from fxs_hpc.files.emc import crystfel_hkl, mtz, sym_op
@@ -54,7 +54,7 @@ def run(context: Context, shells: int = 10, kind: str | None = None) -> None:
     q = np.linalg.norm(merged.hkl @ lattice.reciprocal.T, axis=1)
     context.say(f"{kind}: {len(merged.hkl)} unique reflections to {1 / q.max():.2f} Angstrom, Laue group {group.name}")
     mtz.write(target / f"{name_of_merged}.mtz", merged, lattice.cell, name, inputs.geometry(context).wavelength, halves)
-    crystfel_hkl.write(target / f"{name_of_merged}.hkl", merged, group.name)
+    crystfel_hkl.write(target / f"{name_of_merged}.hkl", merged, crystfel(group))
     context.say(f"{target / name_of_merged}.mtz ({name}), {name_of_merged}.hkl")
     if halves is None:
         context.say("  no halves of the frames, hence no CC1/2 yet: `fxs-hpc emc resolution` makes and compares them")

@@ -14,6 +14,7 @@ from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.emc.convergence import FlagRecord
 from fxs_hpc.emc.orbit_means import orbit_means
 from fxs_hpc.emc.pruning import Pruning, PruningRule
+from fxs_hpc.emc.space_groups import crystfel
 from fxs_hpc.errors import UsageError
 from fxs_hpc.files.emc import crystfel_hkl, emc_log, emc_state, hkl_values, intensity, mean_std, phi
 from fxs_hpc.files.emc import history as history_file
@@ -236,7 +237,7 @@ def _write_intensity(folder: Path, task: Task, result: FlagResult) -> None:
     hkl_values.write(folder / "hkl-val.dat", reflections.largest_index, reflections.hkl, task.model.sums(new.intensity))
     mean_std.write(folder / "intens-mean-std.dat", mean_std.MeanStd(seen, reflections.hkl[seen], new.sums[seen], new.std[seen]))
     means = orbit_means(task.model, new.sums, new.seen, new.merged_std)
-    crystfel_hkl.write(folder / MERGED, means, task.model.group.name)
+    crystfel_hkl.write(folder / MERGED, means, crystfel(task.model.group))
 
 
 def _farewell(context: Context, state: LoopState, reason: str) -> None:

@@ -14,6 +14,7 @@ from fxs_hpc.emc.refinement.intensities import Heights
 from fxs_hpc.emc.refinement.optimiser import Found
 from fxs_hpc.emc.refinement.peak_model import LatticeTable
 from fxs_hpc.emc.refinement.rounds import BlockResult, Model, RoundEnd
+from fxs_hpc.emc.space_groups import crystfel
 from fxs_hpc.files.atomic import write_text
 from fxs_hpc.files.atomic_folder import replacing_folder
 from fxs_hpc.files.emc import crystfel_hkl, hkl_values, mean_std, orientations, phi
@@ -147,7 +148,7 @@ def _write(
     with replacing_folder(folder / f"iter_flag-{number}") as temporary:
         orientations.write(temporary / orientations.NAME, stored)
         phi.write(temporary / "total-phi.dat", reduced_phi)
-        _write_intensities(temporary, model.lattice, end.heights, made.group.name)
+        _write_intensities(temporary, model.lattice, end.heights, crystfel(made.group))
         write_text(temporary / HISTORY, text)
     write_text(folder / HISTORY, text)
 

@@ -16,6 +16,7 @@ from fxs_hpc.config.emc.reconstruction import Reconstruction
 from fxs_hpc.emc.lattice import Lattice
 from fxs_hpc.emc.refinement.judging import LEAST_GAIN
 from fxs_hpc.emc.refinement.search import LEAST_GAIN as LEAST_SECOND
+from fxs_hpc.emc.space_groups import main_axis
 from fxs_hpc.emc.symmetry import LaueGroup, space_group_settings
 from fxs_hpc.files.emc import crystfel_stream, file_lists, orientations, refined_frames
 from fxs_hpc.files.emc.crystfel_stream import StreamCell, StreamFrame
@@ -118,20 +119,7 @@ def stream_cell(lattice: Lattice, group: LaueGroup, space_group: str) -> StreamC
         return StreamCell("rhombohedral", "*", "R", lattice.cell)
     if centering == "R":
         centering = "H"
-    return StreamCell(
-        system, _main_axis(lattice, group) if system in ("monoclinic", "tetragonal", "hexagonal") else "*", centering, lattice.cell
-    )
-
-
-def _main_axis(lattice: Lattice, group: LaueGroup) -> str:
-    """The cell axis about which the rotations of highest order turn; '*': none of them."""
-    proper = group.proper[1:]
-    # 2 cos(angle) + 1 falls with the angle: the smallest angle belongs to the highest order.
-    main = proper[int(np.argmax(np.round(np.trace(proper, axis1=1, axis2=2), 6)))]
-    still = [
-        np.allclose(main @ lattice.basis[:, i], lattice.basis[:, i], atol=1e-2 * np.linalg.norm(lattice.basis[:, i])) for i in range(3)
-    ]
-    return "abc"[still.index(True)] if True in still else "*"
+    return StreamCell(system, main_axis(group) if system in ("monoclinic", "tetragonal", "hexagonal") else "*", centering, lattice.cell)
 
 
 def _names(context: Context, raw_id: NDArray[np.int64]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import reference_run
 import small_run
 
 from fxs_hpc.emc.lattice import Lattice
-from fxs_hpc.emc.space_groups import SYMMORPHIC, centred, setting, symmorphic
+from fxs_hpc.emc.space_groups import SYMMORPHIC, centred, crystfel, setting, symmorphic
 from fxs_hpc.emc.symmetry import of_space_group
 from fxs_hpc.errors import DataError, InputFileError
 from fxs_hpc.files.emc import crystfel_hkl
@@ -113,6 +113,32 @@ def test_a_space_group_that_the_data_were_not_merged_in_is_refused():
     lattice = Lattice(np.array(gemmi.UnitCell(*CELLS["P 4"]).orth.mat.tolist()))
     with pytest.raises(DataError, match="P 4 2 2 has the Laue group 4/mmm, but the data were merged in 4/m"):
         setting("P 4 2 2", of_space_group("P 4", lattice), lattice)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "expected"),
+    [
+        ("P 1", (20, 25, 31, 80, 95, 103), "-1"),
+        ("P 1 2 1", (20, 25, 31, 90, 97, 90), "2/m_uab"),
+        ("P 1 1 2", (20, 25, 31, 90, 90, 97), "2/m"),
+        ("P 2 1 1", (20, 25, 31, 97, 90, 90), "2/m_uaa"),
+        ("P 2 2 2", (20, 25, 31, 90, 90, 90), "mmm"),
+        ("P 4", (20, 20, 31, 90, 90, 90), "4/m"),
+        ("P 4 2 2", (20, 20, 31, 90, 90, 90), "4/mmm"),
+        ("P 3", (20, 20, 31, 90, 90, 120), "-3_H"),
+        ("P 3 2 1", (20, 20, 31, 90, 90, 120), "-3m1_H"),
+        ("P 3 1 2", (20, 20, 31, 90, 90, 120), "-31m_H"),
+        ("R 3:R", (20, 20, 20, 70, 70, 70), "-3_R"),
+        ("R 3 2:R", (20, 20, 20, 70, 70, 70), "-3m_R"),
+        ("P 6", (20, 20, 31, 90, 90, 120), "6/m"),
+        ("P 2 3", (20, 20, 20, 90, 90, 90), "m-3"),
+        ("P 4 3 2", (20, 20, 20, 90, 90, 90), "m-3m"),
+    ],
+)
+def test_names_of_crystfel(name, cell, expected):
+    """Names of CrystFEL's manual page on symmetry."""
+    lattice = Lattice(np.array(gemmi.UnitCell(*cell).orth.mat.tolist()))
+    assert crystfel(of_space_group(name, lattice)) == expected
 
 
 @pytest.mark.parametrize(
