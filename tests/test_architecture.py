@@ -26,3 +26,9 @@ def test_nothing_evaluates_text_as_code():
 def test_files_stay_short():
     long = {str(path.relative_to(ROOT)): lines for path in MODULES if (lines := len(path.read_text().splitlines())) > 330}
     assert not long
+
+
+def test_test_files_have_names_of_their_own():
+    """pytest imports them by their names alone."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))

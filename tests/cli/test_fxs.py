@@ -87,7 +87,7 @@ def test_a_resumed_chain_leaves_out_what_is_done(work, monkeypatch):
         (["extract", "demo", "--full"], 2, "fxs settings COMMAND"),
         (["extract", "demo", "--set", "max_order=x"], 2, "demo.yaml with --set max_order: max_order: found 'x'"),
         (["extrac", "tutorial"], 2, "error: unknown command 'extrac' (did you mean 'extract'?"),
-        (["extract", "tutoral"], 2, "did you mean 'tutorial'?"),
+        (["extract", "tutoral"], 2, "did you mean 'tutorial'"),
         ([], 2, "error: which command?"),
         (["settings", "extrat"], 2, "did you mean 'extract'?"),
         (["extract", "tutorial", "--config", "absent.ini"], 2, "fxs-hpc init DIR"),
