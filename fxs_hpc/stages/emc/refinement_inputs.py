@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxs_hpc.config.emc.background import Background
-from fxs_hpc.config.emc.detector import Detector
-from fxs_hpc.config.emc.local import LocalUpdate
 from fxs_hpc.config.emc.orientation import Lattice as LatticeKeys
 from fxs_hpc.config.emc.orientation import Rotations
 from fxs_hpc.config.emc.reconstruction import Reconstruction
@@ -25,12 +23,13 @@ from fxs_hpc.emc.refinement.peak_model import PeakShape, lattice_table
 from fxs_hpc.emc.refinement.pixels import pixel_table
 from fxs_hpc.emc.refinement.rounds import Model, Options, equal_heights
 from fxs_hpc.emc.symmetry import LaueGroup, of_lattice
-from fxs_hpc.errors import InputFileError, SettingsError
+from fxs_hpc.errors import InputFileError
 from fxs_hpc.files.emc import candidates, frame_store, hkl_values, probabilities, quaternions, reduced, sym_op
 from fxs_hpc.parallel.communicator import first
 from fxs_hpc.stages.emc import inputs
 from fxs_hpc.stages.emc.context import Context
 from fxs_hpc.stages.emc.flag_folder import flag_folders
+from fxs_hpc.stages.emc.setup_quat import high_cutoff
 
 Start = Literal["candidates", "low-res"]
 WIDTH_OF_SUPPORT = 0.4
@@ -105,20 +104,13 @@ def _auto_width(context: Context) -> float:
 def _options(context: Context) -> Options:
     keys = context.config.section(Refinement)
     coarse = context.config.section(LatticeKeys).res_cutoff
-    finest = context.config.section(Detector).res_max
-    fine = context.config.section(LocalUpdate).high_res_cutoff or finest
-    if not finest <= fine <= coarse:
-        raise SettingsError(
-            f"high_res_cutoff = {fine:g}: expected a value between res_max = {finest:g} and res_cutoff = {coarse:g} Angstrom; "
-            f"refine-orientations begins at res_cutoff and goes on at high_res_cutoff"
-        )
     common = np.zeros(COMMON, bool)
     common[:3] = keys.fit_peak_shape
     common[3:5] = keys.fit_geometry != "no"
     common[5] = keys.fit_geometry == "centre and distance"
     return Options(
         1 / coarse,
-        1 / fine,
+        1 / high_cutoff(context),
         keys.refine_starts,
         float(np.radians(keys.start_error)),
         keys.cell_spread,
