@@ -73,19 +73,28 @@ def _show(stage: Stage, plan: Plan | str, ranks: int) -> None:
         click.echo(f"  {line}")
     used = ranks if stage.launch == "mpi" else 1
     shared = f" + {in_bytes(plan.shared)} shared" if plan.shared else ""
-    click.echo(f"  memory {in_bytes(plan.memory)}{' per rank' if used > 1 else ''}{shared}; disk {in_bytes(plan.disk)}")
+    if _sized(plan):
+        click.echo(f"  memory {in_bytes(plan.memory)}{' per rank' if used > 1 else ''}{shared}; disk {in_bytes(plan.disk)}")
+    else:
+        click.echo("  cannot be planned yet")
     for line in plan.missing:
         click.echo(f"  missing: {line}")
 
 
+def _sized(plan: Plan) -> bool:
+    """Whether its inputs were there to be measured."""
+    return plan.memory > 0 or not plan.missing
+
+
 def _show_totals(plans: Sequence[tuple[Stage, Plan | str]], ranks: int, home: Path) -> None:
-    known = [(stage, plan) for stage, plan in plans if isinstance(plan, Plan)]
+    known = [(stage, plan) for stage, plan in plans if isinstance(plan, Plan) and _sized(plan)]
     if not known:
         return
     memory = max(plan.memory * (ranks if stage.launch == "mpi" else 1) + plan.shared for stage, plan in known)
     disk = sum(plan.disk for _, plan in known)
     free_memory, free_disk = available_memory(), shutil.disk_usage(home).free
-    click.echo(click.style("together", bold=True))
+    later = len(plans) - len(known)
+    click.echo(click.style("together", bold=True) + (f", without {later} stages that cannot be planned yet" if later else ""))
     click.echo(f"  memory at most {in_bytes(memory)} on one node (free here {in_bytes(free_memory)})")
     click.echo(f"  disk {in_bytes(disk)} (free {in_bytes(free_disk)})")
     for name, needed, free in (("memory", memory, free_memory), ("disk", disk, free_disk)):
