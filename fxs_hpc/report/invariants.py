@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from fxs_hpc.files.atomic import replacing
@@ -59,6 +60,7 @@ def _panels(
         axis.set_title(label, fontsize=9)
         axis.set_facecolor("0.8")
         axis.tick_params(labelsize=8)
+        axis.xaxis.set_major_locator(MaxNLocator(4))
     for axis in axes[:, 0]:
         axis.set_ylabel("$q_1$ [1/Å]", fontsize=9)
     for axis in axes[-1]:

@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from fxs_hpc.files.atomic import replacing
 
 
-def plot_invariant_errors(path: Path, errors: Mapping[int, Mapping[int, Sequence[float]]]) -> None:
+def plot_invariant_errors(path: Path, errors: Mapping[int, Mapping[int, Sequence[float]]], symbol: str = "B_l") -> None:
     """Error of single orders over the steps, one panel per reconstruction.
 
     Parameters
     ----------
     errors : reconstruction number, best first -> order -> |B_l of the data - B_l|^2 / |B_l of the data|^2 per step.
+    symbol : what the invariants are called.
     """
     figure = Figure(figsize=(9, 3.6 * len(errors)), layout="constrained")
     axes = figure.subplots(len(errors), 1, squeeze=False)[:, 0]
@@ -23,7 +24,7 @@ def plot_invariant_errors(path: Path, errors: Mapping[int, Mapping[int, Sequence
             axis.semilogy(np.arange(1, len(values) + 1), values, linewidth=1.2, marker="o" if len(values) == 1 else "", label=str(order))
         axis.set_title(f"reconstruction {number}", fontsize=10)
         axis.set_xlabel("step")
-        axis.set_ylabel("relative error of $B_l$")
+        axis.set_ylabel(f"relative error of ${symbol}$")
         axis.grid(True, which="major", alpha=0.4)
         axis.margins(x=0.01)
         axis.legend(title="order", loc="upper right", fontsize=8)

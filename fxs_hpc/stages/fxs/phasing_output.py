@@ -41,6 +41,11 @@ def shown(settings: Reconstruct, count: int) -> int:
     return len(chosen | {count - 1}) if chosen else 0
 
 
+def _symbol(settings: Reconstruct) -> str:
+    """What the invariants are called: B_l of spherical, B_n of circular harmonics."""
+    return "B_l" if settings.dimensions == 3 else "B_n"
+
+
 def draw_one(
     settings: Reconstruct, workspace: Workspace, folder: Path, problem: Problem, number: int, found: Reconstruction, rank: int, count: int
 ) -> None:
@@ -48,7 +53,7 @@ def draw_one(
     options = settings.IO.files.reconstructions.options
     if rank in _chosen(options.plot_reconstructed_deg2_invariants, count):
         title = f"Invariants of reconstruction {number}"
-        plot_moduli(folder / f"{number}_out_Bl.png", problem.geometry.radial.q, found.last_deg2_invariant, title)
+        plot_moduli(folder / f"{number}_out_Bl.png", problem.geometry.radial.q, found.last_deg2_invariant, title, symbol=_symbol(settings))
     plane = not isinstance(problem.geometry, Geometry)
     if plane and options.generate_2d_images:
         _draw_plane(workspace, folder, problem, number, found)
@@ -140,10 +145,11 @@ def draw_run(
         plot_error_metrics(folder / "error_metrics.png", kept, best_first)
     if by_order:
         shown_first = {n: {by_order[name]: errors[n][name] for name in by_order if name in errors[n]} for n in best_first[:_SHOWN_FIRST]}
-        plot_invariant_errors(folder / "invariant_error.png", shown_first)
+        plot_invariant_errors(folder / "invariant_error.png", shown_first, _symbol(settings))
     if options.plot_first_used_invariants:
         constraint = problem.constraints.reciprocal
-        plot_moduli(folder / "first_Bl.png", constraint.q, used_invariants(problem), "Invariants used, on the grid of the reconstruction")
+        title = "Invariants used, on the grid of the reconstruction"
+        plot_moduli(folder / "first_Bl.png", constraint.q, used_invariants(problem), title, symbol=_symbol(settings))
     _draw_input(settings, folder, data)
 
 
@@ -155,7 +161,8 @@ def _draw_input(settings: Reconstruct, folder: Path, data: InvariantData) -> Non
     chosen = [order for order in options.plot_range or () if order <= data.max_order]
     matrices = [np.asarray(data.projection_matrices[order]) for order in chosen or range(data.max_order + 1)]
     products = [matrix @ matrix.conj().T for matrix in matrices]
-    plot_moduli(folder / "input_Bl.png", data.q, products, "Invariants of the input, from its projection matrices", orders=chosen)
+    title = "Invariants of the input, from its projection matrices"
+    plot_moduli(folder / "input_Bl.png", data.q, products, title, symbol=_symbol(settings), orders=chosen)
 
 
 def used_invariants(problem: Problem) -> NDArray:

@@ -1,4 +1,6 @@
-"""Options of the phasing that choose an order: what they choose is told by what the result stores of single orders."""
+"""Options of the phasing whose effect is told by what the result stores or says: of single orders, of the number of particles."""
+
+import re
 
 import h5py
 import numpy as np
@@ -6,7 +8,7 @@ import plane_particle
 import pytest
 
 from fxs_hpc.engine.plane_projection import fixed_order
-from fxs_hpc.stages.fxs import phasing_problem
+from fxs_hpc.stages.fxs import phasing_output, phasing_problem
 
 METHODS = "main_loop__error__methods__reciprocal__"
 ONE = {"multi_process__n_parallel_reconstructions": 1, "seed": 3}
@@ -56,3 +58,33 @@ def test_rings_that_choose_the_fixed_order(home):
         assert constraint.fixed_order == fixed_order(constraint.projection_matrices, constraint.q, high_pass)
         chosen[high_pass] = constraint.fixed_order
     assert len(set(chosen.values())) > 1, chosen
+
+
+def test_the_estimated_numbers_of_particles_are_told(home):
+    """One for each reconstruction, in the order of their errors; what is told is what the file holds."""
+    said: list[str] = []
+    options = {
+        "projections__reciprocal__number_of_particles": {"estimate": True, "settings": {"scan_space": [1, 8, 5]}},
+        "multi_process__n_parallel_reconstructions": 2,
+        "IO__files__reconstructions__options": ONE_PICTURE,
+    }
+    folder = plane_particle.run(home, say=said.append, **options)
+    told = list(re.findall(r"([\d.]+) \(number (\d)\)", next(line for line in said if "particles per pattern, as estimated" in line)))
+    with h5py.File(folder / "data.h5") as file:
+        last = {key: group["error_dict/main"][-1] for key, group in file["reconstruction_results"].items()}
+        for value, key in told:
+            group = file[f"reconstruction_results/{key}"]
+            made = len(group["n_particles_fraction"])
+            assumed = group["n_particles"][:, 0]
+            before = [assumed[0], *assumed[np.flatnonzero(np.diff(assumed)) + 1]]
+            assert float(value) == pytest.approx(before[made - 1] * group["n_particles_fraction"][-1], rel=5e-3)
+    assert [key for _, key in told] == sorted(last, key=last.__getitem__)
+
+
+def test_invariants_of_the_plane_are_called_so(home, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(phasing_output, "plot_moduli", lambda path, *given, symbol, **more: seen.update({path.name: symbol}))
+    pictures = {"plot_first_used_invariants": True, "plot_reconstructed_deg2_invariants": True}
+    options = {"IO__files__reconstructions__options": {**ONE_PICTURE, **pictures}}
+    plane_particle.run(home, **ONE, **options, IO__files__invariants__options={"plot_first_invariants": True})
+    assert {"first_Bl.png", "input_Bl.png", "0_out_Bl.png"} <= set(seen) and set(seen.values()) == {"B_n"}
