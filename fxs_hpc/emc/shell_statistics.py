@@ -68,15 +68,21 @@ def cc_star(cc_half: NDArray) -> NDArray[np.float64]:
         return np.sqrt(2 * cc_half / (1 + cc_half))
 
 
+def scale_of(a: NDArray, b: NDArray) -> float:
+    """Factor that puts B on the scale of A, by least squares; nan where there is none."""
+    return float(a @ b / (b @ b)) if len(b) and b @ b > 0 else float("nan")
+
+
 def r_split(a: NDArray, b: NDArray) -> float:
-    """sum |A - B| / (sum |A + B| / 2) / sqrt(2), with B on the scale of A."""
-    scale = float(a @ b / (b @ b)) if len(b) and b @ b > 0 else float("nan")
-    total = np.sum(np.abs(a + scale * b)) / 2
-    return float(np.sum(np.abs(a - scale * b)) / total / np.sqrt(2)) if len(a) and total > 0 else float("nan")
+    """sum |A - B| / (sum |A + B| / 2) / sqrt(2), A and B on one scale; nan without intensities."""
+    total = np.sum(np.abs(a + b)) / 2
+    return float(np.sum(np.abs(a - b)) / total / np.sqrt(2)) if len(a) and total > 0 else float("nan")
 
 
 def statistics(halves: tuple[Merged, Merged], merged: Merged, possible: NDArray, reciprocal: NDArray, edges: NDArray) -> Shells:
     """Statistics in the shells between `edges`.
+
+    Rsplit has one scale for all shells: in shells without signal a scale of their own is anything, and would hide what they lack.
 
     Parameters
     ----------
@@ -96,6 +102,7 @@ def statistics(halves: tuple[Merged, Merged], merged: Merged, possible: NDArray,
     here = _shell(q, edges)
     there = _shell(np.linalg.norm(merged.hkl @ reciprocal.T, axis=1), edges)
     cc = np.array([pearson(first.intensity[here == s], second.intensity[here == s]) for s in range(count)])
+    scaled = second.intensity * scale_of(first.intensity, second.intensity)
     signal = np.divide(merged.intensity, merged.sigma, out=np.full(len(merged.sigma), np.nan), where=merged.sigma > 0)
     return Shells(
         edges,
@@ -105,7 +112,7 @@ def statistics(halves: tuple[Merged, Merged], merged: Merged, possible: NDArray,
         np.bincount(_inside(_shell(np.linalg.norm(possible @ reciprocal.T, axis=1), edges)), minlength=count),
         cc,
         cc_star(cc),
-        np.array([r_split(first.intensity[here == s], second.intensity[here == s]) for s in range(count)]),
+        np.array([r_split(first.intensity[here == s], scaled[here == s]) for s in range(count)]),
         _means(merged.multiplicity.astype(float), there, count),
         _means(signal, there, count),
     )

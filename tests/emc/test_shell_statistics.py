@@ -8,7 +8,7 @@ import pytest
 from fxs_hpc.emc.lattice import Lattice
 from fxs_hpc.emc.merging import Merged, common, merge, orbits
 from fxs_hpc.emc.resolution import resolution
-from fxs_hpc.emc.shell_statistics import cc_star, equal_volume_edges, linear_edges, pearson, r_split, statistics
+from fxs_hpc.emc.shell_statistics import cc_star, equal_volume_edges, linear_edges, pearson, r_split, scale_of, statistics
 
 
 def test_cc_half_of_the_reference_run(reference_data):
@@ -118,7 +118,20 @@ def test_r_split_of_known_noise():
     # |A - B| of two normal numbers has the mean 2 sigma / sqrt(pi).
     rng = np.random.default_rng(1)
     a, b = (10 + 0.3 * rng.standard_normal(20000) for _ in range(2))
-    assert r_split(a, 7 * b) == pytest.approx(2 * 0.3 / np.sqrt(np.pi) / 10 / np.sqrt(2), rel=0.02)
+    assert r_split(a, 7 * b * scale_of(a, 7 * b)) == pytest.approx(2 * 0.3 / np.sqrt(np.pi) / 10 / np.sqrt(2), rel=0.02)
+
+
+def test_r_split_has_one_scale_for_all_shells():
+    """Halves that are noise alone: |A - B| is as large as |A + B| in the mean, hence sqrt(2), whatever the scale of half B is."""
+    truth, noise = np.random.default_rng(2), np.zeros((2, 400))
+    hkl = np.array([(h, 0, 0) for h in range(1, 401)], np.int32)
+    noise[:, :200] = 50 + 10 * truth.standard_normal(200)
+    noise[:, 200:] = 10 * truth.standard_normal((2, 200))
+    ones = np.ones(400, int)
+    a, b = (Merged(hkl, values, np.ones(400), ones) for values in (noise[0], 7 * noise[1]))
+    found = statistics((a, b), a, hkl, np.eye(3), np.array([0.5, 200.5, *np.arange(220.5, 401, 20)])).r_split
+    # 0.026: the noise shells are in the sum of squares of the scale, 3.7 % of it
+    assert found[0] < 0.03 and np.all((found[1:] > 0.9) & (found[1:] < 2.2)) and found[1:].mean() == pytest.approx(np.sqrt(2), abs=0.15)
 
 
 def test_edges():

@@ -54,10 +54,11 @@ def test_shells(folder):
     rows = shell_rows(folder)
     every = rs.utils.generate_reciprocal_asu(data.cell, data.spacegroup, rows[-1]["d_min"], anomalous=False)
     d_of_all = data.cell.calculate_d_array(every)
+    a, b = (data[names[0]].to_numpy(np.float64) for names in HALVES)
+    scale = (a @ b) / (b @ b)
     for row in rows:
         shell = data[(d <= row["d_max"]) & (d > row["d_min"])]
         a, b = (shell[names[0]].to_numpy(np.float64) for names in HALVES)
-        scale = (a @ b) / (b @ b)
         ratio = (shell["IMEAN"] / shell["SIGIMEAN"]).to_numpy(np.float64)
         possible = np.sum((d_of_all <= row["d_max"]) & (d_of_all > row["d_min"]))
         assert len(shell) == row["observed"] == row["pairs"] and possible == row["possible"]
