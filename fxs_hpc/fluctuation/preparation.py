@@ -38,11 +38,30 @@ def scattering_angle(q: NDArray[np.float64], wavelength: float) -> NDArray[np.fl
     return 2 * np.arcsin(q * wavelength / (4 * np.pi))
 
 
+def _beyond(limit: float, gaps: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where the distances `gaps` (rows, N, n_delta) exceed `limit`.
+
+    Pairs that no angle takes apart so far keep the angles of their largest distance: within a pixel the correlation is constant.
+    """
+    largest = gaps.max(axis=-1, keepdims=True)
+    return (gaps > limit) | ((largest <= limit) & (gaps >= largest * (1 - 1e-9)))
+
+
+def _refuse_wide(q: NDArray[np.float64], pixel_size: float, at_pi: bool) -> None:
+    """Raise `DataError` if a pixel covers the outermost ring, so that no pair of q is left."""
+    if q[-1] * (np.sqrt(2) if at_pi else 2) <= 2 * np.pi / pixel_size:
+        raise DataError(
+            f"cc_mask: pixel_size {pixel_size:g} A leaves no valid angle, a pixel of 2 pi / pixel_size covers all rings up to "
+            f"{q[-1]:.4g} 1/A; give the period in A that one pixel spans"
+        )
+
+
 def arc_mask(q: NDArray[np.float64], delta: NDArray[np.float64], wavelength: float, pixel_size: float, at_pi: bool = False) -> Mask:
     """Valid where the arc on the Ewald sphere between both points exceeds 2 pi / pixel_size (pixel_size in A).
 
-    `at_pi` also masks the neighbourhood of the point opposite the beam (Delta - pi).
+    `at_pi` also masks the neighbourhood of the point opposite the beam (Delta - pi). Rings within one pixel keep their farthest points.
     """
+    _refuse_wide(q, pixel_size, at_pi)
     angle = scattering_angle(q, wavelength)
     shifts = (0.0, np.pi) if at_pi else (0.0,)
 
@@ -50,7 +69,7 @@ def arc_mask(q: NDArray[np.float64], delta: NDArray[np.float64], wavelength: flo
         along = np.multiply.outer(np.cos(angle[rows]), np.cos(angle))[..., None]
         across = np.multiply.outer(np.sin(angle[rows]), np.sin(angle))[..., None]
         arcs = [np.arccos(np.clip(along + across * np.cos(delta - shift), -1, 1)) for shift in shifts]
-        return np.min(arcs, axis=0) * (2 * np.pi / wavelength) > 2 * np.pi / pixel_size
+        return _beyond(wavelength / pixel_size, np.min(arcs, axis=0))
 
     return valid
 
@@ -58,14 +77,15 @@ def arc_mask(q: NDArray[np.float64], delta: NDArray[np.float64], wavelength: flo
 def flat_mask(q: NDArray[np.float64], delta: NDArray[np.float64], pixel_size: float, at_pi: bool = False) -> Mask:
     """Valid where |q1 - q2 e^(i Delta)|, the distance in the plane of a flat detector, exceeds 2 pi / pixel_size (pixel_size in A).
 
-    `at_pi` also masks the neighbourhood of the point opposite the beam (Delta - pi).
+    `at_pi` also masks the neighbourhood of the point opposite the beam (Delta - pi). Rings within one pixel keep their farthest points.
     """
+    _refuse_wide(q, pixel_size, at_pi)
     shifts = (0.0, np.pi) if at_pi else (0.0,)
 
     def valid(rows: slice) -> NDArray[np.bool_]:
         first = q[rows][:, None, None]
         gaps = [np.abs(first - q[:, None] * np.exp(1j * (delta - shift))) for shift in shifts]
-        return np.min(gaps, axis=0) > 2 * np.pi / pixel_size
+        return _beyond(2 * np.pi / pixel_size, np.min(gaps, axis=0))
 
     return valid
 

@@ -138,7 +138,7 @@ def test_arc_mask_measures_distances_on_the_ewald_sphere():
         for j in range(3):
             chords = np.array([np.linalg.norm(point(i, 0) - point(j, angle)) for angle in DELTA])
             arcs = 2 * k * np.arcsin(chords / (2 * k))
-            np.testing.assert_array_equal(valid[i, j], arcs > 2 * np.pi / pixel)
+            np.testing.assert_array_equal(valid[i, j], arcs > 2 * np.pi / pixel if i + j else DELTA == np.pi)
     assert not valid[1, 1, 0] and valid[1, 1, N_DELTA // 2]
     both = arc_mask(q, DELTA, wavelength, pixel, at_pi=True)(slice(1, 2))[0]
     np.testing.assert_array_equal(both[1], valid[1, 1] & np.roll(valid[1, 1], N_DELTA // 2))
@@ -149,10 +149,22 @@ def test_flat_mask_measures_distances_on_the_detector():
     valid = flat_mask(q, DELTA, pixel)(slice(0, 3))
     for i, j, d in np.ndindex(valid.shape):
         squared = q[i] ** 2 + q[j] ** 2 - 2 * q[i] * q[j] * np.cos(DELTA[d])
-        assert valid[i, j, d] == (np.sqrt(max(squared, 0)) > 2 * np.pi / pixel)
+        assert valid[i, j, d] == (np.sqrt(max(squared, 0)) > 2 * np.pi / pixel if i + j else DELTA[d] == np.pi)
     assert not valid[1, 1, 0] and valid[1, 1, N_DELTA // 2] and valid[0, 2, 0]
     both = flat_mask(q, DELTA, pixel, at_pi=True)(slice(1, 2))[0]
     np.testing.assert_array_equal(both[1], valid[1, 1] & np.roll(valid[1, 1], N_DELTA // 2))
+
+
+@pytest.mark.parametrize("at_pi", [False, True])
+def test_rings_within_one_pixel_keep_their_farthest_points(at_pi):
+    """The default pixel is wider than the innermost rings of most data: the correlation is constant there, not unknown."""
+    q = np.array([0.0, 1e-3, 0.1])
+    farthest = np.isclose(np.abs(np.sin(DELTA)), 1) if at_pi else DELTA == np.pi
+    for valid in (arc_mask(q, DELTA, 1.5, 2000.0, at_pi)(slice(0, 3)), flat_mask(q, DELTA, 2000.0, at_pi)(slice(0, 3))):
+        np.testing.assert_array_equal(valid[1, 1], farthest)
+        assert valid.any(axis=-1).all() and valid[0, 0].all() and valid[2, 1].all() and not valid[2, 2, 0]
+        filled = interpolated(np.cos(DELTA) * np.ones((3, 3, 1)), valid)
+        np.testing.assert_allclose(filled[1, 1], np.cos(DELTA[farthest][0]), atol=1e-9)
 
 
 def test_custom_mask_counts_pixels():
