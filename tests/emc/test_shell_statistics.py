@@ -129,9 +129,9 @@ def test_r_split_has_one_scale_for_all_shells():
     noise[:, 200:] = 10 * truth.standard_normal((2, 200))
     ones = np.ones(400, int)
     a, b = (Merged(hkl, values, np.ones(400), ones) for values in (noise[0], 7 * noise[1]))
-    found = statistics((a, b), a, hkl, np.eye(3), np.array([0.5, 200.5, *np.arange(220.5, 401, 20)])).r_split
-    # 0.026: the noise shells are in the sum of squares of the scale, 3.7 % of it
-    assert found[0] < 0.03 and np.all((found[1:] > 0.9) & (found[1:] < 2.2)) and found[1:].mean() == pytest.approx(np.sqrt(2), abs=0.15)
+    found = statistics((a, b), a, hkl, np.eye(3), np.array([0.5, 200.5, *np.arange(210.5, 401, 10)])).r_split
+    # 0.026: the noise is in the sum of squares that the scale is divided by, 3.7 % of it.
+    assert found[0] < 0.03 and found[1:].mean() == pytest.approx(np.sqrt(2), abs=0.1)  # own scales: 1.29
 
 
 def test_edges():
