@@ -1,7 +1,7 @@
 """reconstruct: invariants -> phased densities, many random starts side by side, checkpointed and resumable."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -224,14 +224,14 @@ def store(
         invariants=used_invariants(problem) if settings.IO.files.invariants.options.save_invariant else None,
     )
     errors: dict[int, dict[str, list[float]]] = {}
-    estimates: dict[int, Sequence[float]] = {}
+    estimates: dict[int, str] = {}
 
     def results() -> Iterator[tuple[int, Reconstruction]]:
         engine, moved = cpu_engine(problem), placement(settings, problem)
         for rank, number in enumerate(done):
             found = result(engine, problem, number, folder, mark, moved)
             errors[number] = {name: list(series) for name, series in found.errors.items()}
-            estimates[number] = found.particles.get("estimated", ())
+            estimates[number] = _estimate(problem, found)
             draw_one(settings, context.workspace, folder, problem, number, found, rank, len(done))
             yield number, found
 
@@ -240,12 +240,17 @@ def store(
     best = errors[done[0]]["main"][-1]
     context.say(f"  {len(done)} reconstructions in {duration(time.monotonic() - started)}; best last error {best:.3e} (number {done[0]})")
     if settings.projections.reciprocal.number_of_particles.estimate:
-        context.say(f"  particles per pattern, as estimated, best last error first: {_estimated(estimates)}")
+        told = ", ".join(f"{estimates[number]} (number {number})" for number in done)
+        context.say(f"  particles per pattern, as estimated, best last error first: {told}")
 
 
-def _estimated(estimates: Mapping[int, Sequence[float]]) -> str:
-    """The last estimate of each reconstruction, in words."""
-    return ", ".join(f"{made[-1]:.3g} (number {number})" if made else f"none (number {number})" for number, made in estimates.items())
+def _estimate(problem: Problem, found: Reconstruction) -> str:
+    """The last estimate of the number of particles, in words."""
+    search, made = problem.rules.particles, found.particles.get("estimated", ())
+    if search is None or not made:
+        return "none"
+    settled = not search.project or search.settled(found.particles["fraction"])
+    return f"{made[-1]:.3g}" if settled else f"{made[-1]:.3g}, not settled"
 
 
 def _order_0(problem: Problem) -> dict[int, np.ndarray]:

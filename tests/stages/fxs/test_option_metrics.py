@@ -8,6 +8,7 @@ import plane_particle
 import pytest
 
 from fxs_hpc.engine.plane_projection import fixed_order
+from fxs_hpc.fluctuation.particle_number import SETTLED
 from fxs_hpc.stages.fxs import phasing_output, phasing_problem
 
 METHODS = "main_loop__error__methods__reciprocal__"
@@ -69,16 +70,18 @@ def test_the_estimated_numbers_of_particles_are_told(home):
         "IO__files__reconstructions__options": ONE_PICTURE,
     }
     folder = plane_particle.run(home, say=said.append, **options)
-    told = list(re.findall(r"([\d.]+) \(number (\d)\)", next(line for line in said if "particles per pattern, as estimated" in line)))
+    line = next(line for line in said if "particles per pattern, as estimated" in line)
+    told = re.findall(r"([\d.]+)(, not settled)? \(number (\d)\)", line)
     with h5py.File(folder / "data.h5") as file:
         last = {key: group["error_dict/main"][-1] for key, group in file["reconstruction_results"].items()}
-        for value, key in told:
+        for value, doubt, key in told:
             group = file[f"reconstruction_results/{key}"]
             made = len(group["n_particles_fraction"])
             assumed = group["n_particles"][:, 0]
             before = [assumed[0], *assumed[np.flatnonzero(np.diff(assumed)) + 1]]
+            assert bool(doubt) == (abs(group["n_particles_fraction"][-1] - 1) >= SETTLED)
             assert float(value) == pytest.approx(before[made - 1] * group["n_particles_fraction"][-1], rel=5e-3)
-    assert [key for _, key in told] == sorted(last, key=last.__getitem__)
+    assert [key for *_, key in told] == sorted(last, key=last.__getitem__)
 
 
 def test_invariants_of_the_plane_are_called_so(home, monkeypatch):
