@@ -62,4 +62,5 @@ def test_autocorrelation_in_the_plane():
     half = np.clip(radial.r / (2 * radius), 0, 1)
     overlap = 2 * radius**2 * (np.arccos(half) - half * np.sqrt(1 - half**2)) / (2 * np.pi)
     inside = radial.r > 5
-    np.testing.assert_allclose(found[inside], np.repeat(overlap[inside, None], 12, axis=1), atol=5e-3 * overlap.max())  # what lies beyond q_max
+    # What lies beyond q_max is not in it.
+    np.testing.assert_allclose(found[inside], np.repeat(overlap[inside, None], 12, axis=1), atol=5e-3 * overlap.max())

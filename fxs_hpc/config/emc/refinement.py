@@ -24,5 +24,7 @@ class Refinement(Section):
     width_spread: NotNegative = setting(0.0, "standard deviation of the logarithm of s^2 between crystals; 0 = one width for all")
     unexplained_share: Fraction = setting(0.15, "share of its bright pixels that a frame may leave unexplained")
     unexplained_few: Count = setting(2, "unexplained pixels that are always allowed")
+    refine_recover: Switch = setting(False, "after the last round search the raw frames that reduce-data left out, as --recover")
+    refine_second_lattice: Switch = setting(False, "after the last round look for second crystals, as --second-lattice")
     mask_hot_pixels: Switch = setting(True, "leave out pixels that stand out of the background in far too many frames")
     refine_block: Count = setting(64, "frames that are read and refined together")

@@ -65,11 +65,12 @@ def run(
     start : {'candidates', 'low-res'}
         From orient-peak's candidates with equal heights, or from the probabilities and intensities of low-res-emc.
     recover : bool
-        After the last round search the raw frames that reduce-data left out.
+        After the last round search the raw frames that reduce-data left out; so does the key refine_recover.
     second_lattice : bool
-        After the last round look for a second lattice in the frames that are not accepted.
+        After the last round look for a second lattice in the frames that are not accepted; so does the key refine_second_lattice.
     """
-    folder = refine_folder(context.config)
+    folder, keys = refine_folder(context.config), context.config.section(Refinement)
+    recover, second_lattice = recover or keys.refine_recover, second_lattice or keys.refine_second_lattice
     last = first(context.ranks, lambda: _last(folder, resume))
     made = problem(context)
     candidates, heights, source = starts(context, made, start)

@@ -6,6 +6,7 @@ from fxs_hpc.emc.extended_intensity import extended_intensity
 from fxs_hpc.files.emc import intensity
 from fxs_hpc.stages.emc import emc_inputs, inputs
 from fxs_hpc.stages.emc.context import Context
+from fxs_hpc.stages.emc.derived import record
 from fxs_hpc.stages.emc.finished_runs import LOW, last_flag, newest
 from fxs_hpc.stages.emc.setup_quat import high_cutoff
 
@@ -21,6 +22,7 @@ def run(context: Context) -> None:
     start = extended_intensity(low.reflections, values, high.reflections, (keys.start_seed,))
     target = context.config.path(keys.start_intens_file)
     intensity.write(target, start)
+    record(context, "setup-intens", source=source, cutoff=high_cutoff(context), start_intens_file=target, seed=keys.start_seed)
     known = int((low.reflections.numbers(high.reflections.hkl) >= 0).sum())
     context.say(
         f"{target}: {known} reflections of {source}, {high.reflections.count - known} new ones on the scale of the outer known ones"

@@ -18,6 +18,7 @@ from fxs_hpc.emc.quaternions import blocks, sample_count
 from fxs_hpc.errors import DataError, SettingsError
 from fxs_hpc.files.emc import candidates, probabilities, quaternion_table, quaternions
 from fxs_hpc.stages.emc.context import Context, Plan
+from fxs_hpc.stages.emc.derived import record
 from fxs_hpc.stages.emc.finished_runs import LOW, half, last_flag, newest
 
 LEAST = 0.01
@@ -51,6 +52,8 @@ def run(context: Context) -> None:
     _copy_probabilities(source, files.probabilities, lists, seeds)
     context.say(f"{len(fine.number)} of {sample_count(files.divisions)} fine samples near {len(seeds)} coarse ones: {files.samples}")
     context.say(f"{len(found.rotation) / max(1, len(found)):.0f} candidates per frame: {files.candidates}")
+    derived = record(context, "setup-quat", source=source, cutoff=high_cutoff(context), sample_count=len(fine.number), **vars(files))
+    context.say(f"what was derived: {derived}")
 
 
 def plan(context: Context) -> Plan:

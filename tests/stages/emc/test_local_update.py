@@ -1,5 +1,6 @@
 """High resolution on the grid, from the reference program's low resolution."""
 
+import json
 import shutil
 
 import numpy as np
@@ -94,6 +95,9 @@ def test_setup_from_the_reference_program_s_low_resolution(reference_data, home)
     context = small_run.context(home)
     setup_quat.run(context)
     setup_intens.run(context)
+    derived = json.loads((home / "setup-local/setup-quat.json").read_text())
+    assert derived["divisions"] == 23 and derived["sample_count"] == 10620 and derived["samples"].endswith("c-reduced-quaternion23.bin")
+    assert json.loads((home / "setup-local/setup-intens.json").read_text())["cutoff"] == derived["cutoff"]
     fine = quaternion_file.read(home / "aux/c-reduced-quaternion23.bin")[0]
     assert len(fine) == 10620 > len(reference)
     assert {tuple(np.round(q, 9)) for q in reference} <= {tuple(np.round(q, 9)) for q in fine}

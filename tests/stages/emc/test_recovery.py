@@ -22,7 +22,8 @@ def done(tmp_path_factory):
     home = tmp_path_factory.mktemp("recovery")
     truth = small_crystals.make(home, LATTICE, of_space_group("P 4 2 2", LATTICE), KEPT)
     left = small_crystals.leave_out(home, LATTICE, truth, LEFT)
-    result = CliRunner().invoke(main, ["emc", "refine-orientations", str(home / "config.ini"), "2", "--recover"], catch_exceptions=False)
+    words = ["emc", "refine-orientations", str(home / "config.ini"), "2", "--set", "refine_recover=yes"]
+    result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return home / "Data" / "off-grid", truth, left, result.output
 
