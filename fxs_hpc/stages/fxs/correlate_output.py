@@ -46,7 +46,7 @@ def store(
     data = CrossCorrelation(
         None, q[points], phi - phi[0], settings.wavelength, saxs[points], n_particles=_particles(settings, job), measured=True
     )
-    sample = _Sample(points)
+    sample = _Sample(square=np.array_equal(first, second))
     noise = photon_noise(sums.variance, treatment, correlator, threads) if settings.subtract_photon_noise and settings.correlates else None
     blocks = sample.taking(_blocks(settings, correlator, sums, noise, first, second, threads))
     write_measured(target, data, _measured(settings, job, treatment, sums, saxs, first, second), blocks)
@@ -95,17 +95,20 @@ def _blocks(
 
 
 class _Sample:
-    """Keeps of the correlation what the pictures show: C(q, q, Delta), and C(q1, q2) at a quarter of the circle."""
+    """Keeps of the correlation what the pictures show: C(q, q, Delta), and C(q1, q2) at a quarter of the circle.
 
-    def __init__(self, points: NDArray[np.int64]) -> None:
-        self._count = len(points)
+    Nothing where q1 and q2 run over other points (not `square`).
+    """
+
+    def __init__(self, square: bool) -> None:
+        self._square = square
         self.equal_q: list[NDArray[np.float64]] = []
         self.quarter: list[NDArray[np.float64]] = []
 
     def taking(self, blocks: Iterator[tuple[slice, NDArray[np.float64]]]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         """`blocks`, looked at on their way."""
         for rows, values in blocks:
-            if values.shape[1] == self._count:
+            if self._square:
                 self.equal_q.extend(values[row - rows.start, row] for row in range(rows.start, rows.stop))
                 self.quarter.extend(values[..., values.shape[2] // 4])
             yield rows, values

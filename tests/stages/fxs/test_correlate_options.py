@@ -150,6 +150,18 @@ def test_radial_points_and_angles(home):
         assert found[C].shape == (5, 5, expected)
 
 
+def test_q1_may_be_some_of_q2(home):
+    """The points of one side are then all that there are; rows and columns differ, and there is no picture of equal q."""
+    whole = run(home, {**MASKED, "qrange_xcca": [[0.1, 0.3, 1], [0.1, 0.3, 1]]})
+    for sides in ((2, 1), (1, 2)):
+        found = run(
+            home,
+            {**MASKED, "qrange_xcca": [[0.1, 0.3, step] for step in sides], "IO": {"files": {"ccd": {"options": {"save_pictures": True}}}}},
+        )
+        assert not (found["folder"] / "correlation.png").exists() and (found["folder"] / "mean_pattern.png").exists()
+        np.testing.assert_array_equal(found[C], whole[C][:: sides[0], :: sides[1]])
+
+
 def test_a_start_elsewhere_turns_nothing(home):
     """The angle of a correlation is a difference."""
     step = 2 * np.pi / 48
