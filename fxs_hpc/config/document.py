@@ -12,11 +12,12 @@ from typing import Any, get_args
 import yaml
 
 from fxs_hpc.config.commands import COMMANDS, Command
+from fxs_hpc.config.emc.sections import SECTIONS
 from fxs_hpc.config.fields import Section, as_tree, extra_of
 from fxs_hpc.config.ramps import ExponentialRamp, LinearRamp
 from fxs_hpc.config.types import of_field
 
-INTRODUCTION = """# Settings of the FXS commands
+INTRODUCTION = """# Settings of the FXS commands, keys of EMC
 
 Made from the definitions in `fxs_hpc/config` by `python -m fxs_hpc.config.document docs/settings.md`: change them there.
 Lengths are in Angstrom, q = 2 pi / period in 1/A. `{command: "expression"}` may stand for any value: numbers, strings, lists,
@@ -86,14 +87,28 @@ def _inline(value: Any) -> str:
     return yaml.safe_dump(as_tree(value), default_flow_style=True, width=10**6, sort_keys=False).removesuffix("\n...\n").strip()
 
 
+EMC_INTRODUCTION = """
+# Keys of EMC in config.ini
+
+One key a line, `key = value`. The sections only order them: a key counts wherever it stands, as in the files of the reference program.
+Relative paths start at `home_dir`. True and False are written yes and no, None (null) auto.
+"""
+
+
 def markdown() -> str:
-    """Tables of all commands."""
+    """Tables of all commands and of all sections of EMC."""
     parts = [INTRODUCTION]
     for command in COMMANDS.values():
-        parts.append(f"\n## {command.name}\n\n{command.summary[0].upper()}{command.summary[1:]}.\n")
-        parts.append("| key | type | default | unit | meaning |\n|---|---|---|---|---|")
-        parts.extend(_table_line(row) for row in rows(command.model))
+        parts.extend(_table(command.name, command.summary, command.model))
+    parts.append(EMC_INTRODUCTION)
+    for name, model in SECTIONS.items():
+        parts.extend(_table(f"[{name}]", (model.__doc__ or "").splitlines()[0].rstrip("."), model))
     return "\n".join(parts) + "\n"
+
+
+def _table(name: str, summary: str, model: type[Section]) -> list[str]:
+    head = f"\n## {name}\n\n{summary[0].upper()}{summary[1:]}.\n"
+    return [head, "| key | type | default | unit | meaning |\n|---|---|---|---|---|", *(_table_line(row) for row in rows(model))]
 
 
 def _table_line(row: Row) -> str:

@@ -1,6 +1,7 @@
 """Types of settings in words: for error messages, help and docs."""
 
 import types
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
@@ -14,6 +15,7 @@ WORDS = {
     int: "integer",
     float: "number",
     str: "text",
+    Path: "path",
     slice: "{command: slice(...)}",
     type(None): "None",
     LinearRamp: "number, False or linear ramp [start, [stop, stop_argument], slope]",
