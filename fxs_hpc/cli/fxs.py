@@ -81,6 +81,8 @@ def fxs(
     ranks = communicator()
     with reported_by(ranks, debug):
         if words[:1] == ("settings",):
+            if overrides:
+                raise UsageError("--set belongs to the commands: `fxs-hpc fxs settings COMMAND` prints the defaults of space")
             first(ranks, lambda: click.echo(_settings_text(words[1:], full), nl=False))
             return
         if full:

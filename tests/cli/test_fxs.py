@@ -90,6 +90,7 @@ def test_a_resumed_chain_leaves_out_what_is_done(work, monkeypatch):
         (["extract", "tutoral"], 2, "did you mean 'tutorial'"),
         ([], 2, "error: which command?"),
         (["settings", "extrat"], 2, "did you mean 'extract'?"),
+        (["settings", "extract", "--set", "dimensions=2"], 2, "prints the defaults"),
         (["extract", "tutorial", "--config", "absent.ini"], 2, "fxs-hpc init DIR"),
         (["extract", "tutorial", "--set", "max_ordr=3"], 2, "did you mean 'max_order'?"),
         (["extract", "--nonsense"], 2, "No such option"),
