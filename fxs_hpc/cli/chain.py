@@ -86,4 +86,4 @@ def _value(text: str, value: str) -> Any:
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError:
-        raise UsageError(f"--set {text}: the value is no valid YAML") from None
+        raise UsageError(f"--set {text}: the value is no valid YAML; text with braces wants quotes, ['a/{{latest}}/b.h5']") from None

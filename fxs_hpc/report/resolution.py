@@ -44,7 +44,7 @@ def plot_fsc(
     title: str = "Fourier shell correlation",
 ) -> None:
     """Fourier shell correlations over q with the half-bit curve; `resolution` (A) is where the first curve falls below it."""
-    figure, axis = _figure(q, "FSC")
+    figure, axis = _figure(q, "correlation")
     for colour, (name, values) in zip(COLOURS, curves.items()):
         axis.plot(q, values, color=colour, lw=2.0, label=name)
     axis.plot(q, half_bit, color="0.4", ls="--", lw=1.2, label="half-bit")
