@@ -52,9 +52,9 @@ opencl-driver: $(VENV)/.installed-test
 	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && { apt-get update && apt-get install -y --no-install-recommends pocl-opencl-icd; } >/dev/null 2>&1; } || \
 	echo "no OpenCL device and no way to install pocl-opencl-icd: the tests marked opencl are skipped"
 
-# In one process: all of them share one SLURM.
+# Jobs mostly wait: each process of the tests has a SLURM of its own.
 slurm-test: $(VENV)/.installed-test
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist -m slurm -rs
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m slurm -rs
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check

@@ -153,7 +153,11 @@ C
 up() {
     [ "$(id -u)" = 0 ] || die "only root can start a SLURM of its own"
     mkdir -p "$DIR"/{etc,log,run,state,spool,db,dev,tmp}
+    # Two that start at a time install one after the other.
+    exec 9>/tmp/fxs-hpc-slurm.lock
+    flock 9
     install
+    exec 9>&-
     start_munge
     [ -e "$DIR/etc/slurm.conf" ] || configure
     start_accounting

@@ -17,15 +17,22 @@ PATIENCE = 240
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[dict[str, str]]:
     """Environment in which the commands of SLURM work; skipped, with the reason, where it cannot be started."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        pytest.skip("one SLURM for all of these tests: run them in one process, python -m pytest -m slurm")
     if os.geteuid() != 0:
         pytest.skip("only root can start a SLURM of its own")
+    own = {**os.environ, **_place()}
     try:
-        started = subprocess.run([str(CLUSTER), "up"], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        started = subprocess.run([str(CLUSTER), "up"], capture_output=True, text=True, timeout=PATIENCE, check=False, env=own)
         if started.returncode:
             pytest.skip(f"SLURM cannot be started: {(started.stderr.strip().splitlines() or ['no message'])[-1]}")
         name, _, value = started.stdout.strip().splitlines()[-1].partition("=")
         yield {**os.environ, name: value, "OPENBLAS_NUM_THREADS": "1"}
     finally:
-        subprocess.run([str(CLUSTER), "down"], timeout=60, check=False)
+        subprocess.run([str(CLUSTER), "down"], timeout=60, check=False, env=own)
+
+
+def _place() -> dict[str, str]:
+    """Folder and ports of this process's SLURM: each process that runs tests has one of its own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if not worker:
+        return {}
+    return {"FXS_HPC_SLURM_DIR": f"/tmp/fxs-hpc-slurm-{worker}", "FXS_HPC_SLURM_PORT": str(26840 + 20 * int(worker))}
